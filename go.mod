@@ -3,6 +3,7 @@ module usher
 go 1.26.0
 
 require (
+	github.com/chromedp/cdproto v0.159.0 // tests: what that browser complains about
 	github.com/chromedp/chromedp v0.23.0 // tests: a real browser signs in
 	github.com/google/go-cmp v0.7.0 // tests: readable differences
 	github.com/gorilla/securecookie v1.1.2 // seals cookies: encrypted, then signed
@@ -12,15 +13,13 @@ require (
 	github.com/prometheus/client_golang v1.25.0 // metrics
 	go.etcd.io/bbolt v1.5.0 // the embedded store: one file, survives kill -9
 	go.yaml.in/yaml/v3 v3.0.6 // tests: the YAML recipes parse and name every header
-	golang.org/x/net v0.62.0 // publicsuffix: a cookie is never set for a public suffix
-	golang.org/x/sync v0.24.0 // singleflight: one request to plex.tv at a time for the same thing
+	golang.org/x/net v0.62.0 // publicsuffix: a cookie is never set for a public suffix; tests: html
 	golang.org/x/time v0.16.0 // rate: budgets for sign-ins
 )
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/chromedp/cdproto v0.159.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
