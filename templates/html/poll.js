@@ -1,0 +1,67 @@
+(function () {
+  // Old television browsers run this: no newer syntax than ES5, and no fetch.
+  "use strict";
+  var place = document.getElementById("waiting"), line = document.getElementById("status");
+  // A PIN that was approved lives for about ten seconds more: never wait for longer than a part of that.
+  var step = 2000, slowest = 5000, last = new Date().getTime() + 35 * 60000; // a PIN at Plex lives for 30 minutes
+  var timer = 0, request = null, misses = 0, done = false;
+
+  function say(name) {
+    var text = line.getAttribute("data-" + name);
+    if (text && line.textContent !== text) line.textContent = text;
+  }
+  function end(name) {
+    done = true;
+    place.className += " ended";
+    say(name);
+  }
+  function move(to, name) {
+    if (typeof to !== "string" || !/^https?:\/\/[^\/]/i.test(to)) return end("ended");
+    done = true;
+    say(name);
+    location.replace(to);
+  }
+  function later() {
+    clearTimeout(timer);
+    if (!done) timer = setTimeout(ask, Math.min(step * Math.pow(2, misses), slowest));
+  }
+  function miss() {
+    if (++misses > 1) say("unavailable");
+    later();
+  }
+  function answer(said) {
+    if (said.state === "ok" || said.state === "denied") return move(said.next, "ok");
+    if (said.state === "expired") return move(place.getAttribute("data-again-url"), "ended");
+    if (said.state !== "pending") return miss();
+    misses = 0;
+    say("pending");
+    later();
+  }
+  function ask() {
+    if (done || request || document.hidden) return;
+    if (new Date().getTime() > last) return end("ended");
+    var r = request = new XMLHttpRequest(), said = null;
+    r.open("GET", place.getAttribute("data-poll-url"), true);
+    r.timeout = 15000;
+    r.setRequestHeader("Accept", "application/json");
+    r.onloadend = function () {
+      if (request !== r) return;
+      request = null;
+      try { said = JSON.parse(r.responseText); } catch (e) { /* not ours: a miss */ }
+      if (said) answer(said); else miss();
+    };
+    r.send();
+  }
+  function pause() {
+    clearTimeout(timer);
+    var r = request;
+    request = null;
+    if (r) r.abort();
+  }
+
+  line.setAttribute("data-pending", line.textContent);
+  document.addEventListener("visibilitychange", function () { if (document.hidden) pause(); else ask(); });
+  window.addEventListener("pagehide", pause);
+  window.addEventListener("pageshow", function (e) { if (e.persisted) { done = false; ask(); } });
+  timer = setTimeout(ask, step);
+}());

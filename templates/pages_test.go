@@ -1,0 +1,377 @@
+package templates_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+
+	"usher/templates"
+)
+
+const maxBytes = 20_000
+
+func TestHostileValues(t *testing.T) {
+	t.Parallel()
+	pages := newPages(t)
+	for name, value := range map[string]string{
+		"script closes a tag":           `<script>alert(1)</script>"'>`,
+		"title and style are closed":    `</title></style></noscript><img src=x onerror=alert(1)>`,
+		"attribute is left":             `" onfocus=alert(1) autofocus x="`,
+		"comment opens":                 `<!--`,
+		"template action":               `{{.Script}}`,
+		"javascript address":            `javascript:alert(1)//`,
+		"javascript address, spelled":   " java\tscript:alert(1)",
+		"data address":                  `data:text/html,<script>alert(1)</script>`,
+		"script address that starts ok": `http:javascript:alert(1)`,
+		"10 kB":                         strings.Repeat("casey ", 2000),
+		"10 kB without a space":         strings.Repeat("<&\"'", 2500),
+		"right to left override":        "casey\u202egro.elpmaxe@\u2066",
+		"right to left":                 "שלום העולם",
+		"NUL, escape, line breaks":      "a\x00b\x1b[31mc\r\nd\u2028e",
+		"not UTF-8":                     "\xff\xfe\xc0\xaf",
+	} {
+		for _, s := range hostile(value) {
+			t.Run(name+"/"+s.name, func(t *testing.T) {
+				t.Parallel()
+				doc, body := render(t, pages, s)
+				checkDocument(t, doc, body)
+				if len(body) > maxBytes {
+					t.Errorf("%d bytes", len(body))
+				}
+				if strings.ContainsAny(body, "\x00\x1b") {
+					t.Error("a control character came through")
+				}
+			})
+		}
+	}
+}
+
+// A name that turns the direction of text must not reach beyond itself: it stands inside of an element of its own.
+func TestDirectionIsIsolated(t *testing.T) {
+	t.Parallel()
+	pages := newPages(t)
+	const mark = "mallory\u202e"
+	for _, s := range hostile(mark) {
+		if s.name == "problem" { // its text is Usher's own sentence
+			continue
+		}
+		doc, _ := render(t, pages, s)
+		for n := range doc.Descendants() {
+			if n.Type == html.TextNode && strings.Contains(n.Data, mark) && n.Parent.DataAtom != atom.Bdi {
+				t.Errorf("%s: %q stands in <%s>", s.name, n.Data, n.Parent.Data)
+			}
+		}
+	}
+}
+
+func TestWriteRefusesFormsToNowhere(t *testing.T) {
+	t.Parallel()
+	pages := newPages(t)
+	const post = "https://auth.example.com/login"
+	for name, page := range map[string]templates.Page{
+		"no action":                    templates.SignIn{},
+		"action of another scheme":     templates.SignIn{Action: "javascript:alert(1)"},
+		"action without a host":        templates.SignOut{Action: "/logout"},
+		"poll of another scheme":       templates.Waiting{Poll: "file:///etc/passwd"},
+		"sign-out of another scheme":   templates.Home{SignOut: "data:,x"},
+		"origin that ends a directive": templates.SignIn{Action: post, FormAction: []string{"https://a; script-src *"}},
+		"origin that is a wildcard":    templates.SignIn{Action: post, FormAction: []string{"https://*"}},
+		"origin that is a keyword":     templates.SignIn{Action: post, FormAction: []string{"'unsafe-inline'"}},
+		"origin that is a scheme":      templates.SignOut{Action: post, FormAction: []string{"https:"}},
+		"origin with a list":           templates.SignOut{Action: post, FormAction: []string{"https://a,https://b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := httptest.NewRecorder()
+			if err := pages.Write(w, http.StatusOK, page); err == nil {
+				t.Error("no error")
+			}
+			if w.Code != http.StatusInternalServerError || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+				t.Errorf("answered %d %s", w.Code, w.Header().Get("Content-Type"))
+			}
+			if strings.Contains(w.Body.String(), "<") || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%v %q", w.Header(), w.Body)
+			}
+		})
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	pages := newPages(t)
+	want := map[string]string{
+		"Content-Type":               "text/html; charset=utf-8",
+		"Cache-Control":              "no-store",
+		"Referrer-Policy":            "no-referrer",
+		"X-Content-Type-Options":     "nosniff",
+		"X-Frame-Options":            "DENY",
+		"Cross-Origin-Opener-Policy": "same-origin",
+		"Retry-After":                "30",
+	}
+	for _, s := range samples() {
+		w := httptest.NewRecorder()
+		w.Header().Set("Retry-After", "30")
+		if err := pages.Write(w, s.status, s.page); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != s.status {
+			t.Errorf("%s: answered %d, want %d", s.name, w.Code, s.status)
+		}
+		got := make(map[string]string)
+		for name := range w.Header() {
+			got[name] = w.Header().Get(name)
+		}
+		delete(got, "Content-Security-Policy") // a test of its own
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", s.name, diff)
+		}
+	}
+}
+
+func TestContentSecurityPolicy(t *testing.T) {
+	t.Parallel()
+	pages := newPages(t)
+	for _, s := range samples() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			w := httptest.NewRecorder()
+			if err := pages.Write(w, s.status, s.page); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{
+				"default-src":     "'none'",
+				"base-uri":        "'none'",
+				"frame-ancestors": "'none'",
+				"img-src":         "data:",
+				"form-action":     "'none'",
+			}
+			doc := parse(t, w.Body.String())
+			for style := range elements(doc, atom.Style) {
+				want["style-src"] = hash(style.FirstChild.Data)
+			}
+			for script := range elements(doc, atom.Script) {
+				want["script-src"] = hash(script.FirstChild.Data)
+				want["connect-src"] = "'self'"
+			}
+			switch page := s.page.(type) {
+			case templates.SignIn:
+				want["form-action"] = "'self' https://app.plex.tv"
+				if page.Return != "" {
+					want["form-action"] += " https://photos.example.com"
+				}
+			case templates.SignOut:
+				want["form-action"] = "'self' https://photos.example.com"
+			case templates.Home:
+				want["form-action"] = "'self'"
+			}
+			got := make(map[string]string)
+			for directive := range strings.SplitSeq(w.Header().Get("Content-Security-Policy"), "; ") {
+				name, sources, _ := strings.Cut(directive, " ")
+				if _, twice := got[name]; twice {
+					t.Errorf("%s is there twice", name)
+				}
+				got[name] = sources
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// An address to return to that a policy cannot name must not add to the policy.
+func TestReturnNeverWidensThePolicy(t *testing.T) {
+	t.Parallel()
+	pages := newPages(t)
+	for _, rd := range []string{"", "/", "https://a.example;script-src *", "https://a.example%20*/", "http://[::1]:8080/", "https://u:p@a.example/", "ws://a.example", "https:"} {
+		w := httptest.NewRecorder()
+		if err := pages.Write(w, 200, templates.SignIn{Action: "https://auth.example.com/login", Return: rd}); err != nil {
+			t.Fatal(err)
+		}
+		if policy := w.Header().Get("Content-Security-Policy"); !strings.HasSuffix(policy, "; form-action 'self'") {
+			t.Errorf("%q: %s", rd, policy)
+		}
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	pages := newPages(t)
+	for _, s := range samples() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			doc, body := render(t, pages, s)
+			checkDocument(t, doc, body)
+			if len(body) > maxBytes {
+				t.Errorf("%d bytes", len(body))
+			}
+		})
+	}
+}
+
+func TestTitle(t *testing.T) {
+	t.Parallel()
+	pages, err := templates.New(`Robin's <b>"house"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, _ := render(t, pages, sample{"", 200, templates.SignedOut{}})
+	if got := text(first(doc, atom.Title)); got != `You are signed out – Robin's <b>"house"` {
+		t.Errorf("title %q", got)
+	}
+	if got := strings.TrimSpace(text(first(doc, atom.Footer))); got != "Usher" {
+		t.Errorf("footer %q", got)
+	}
+}
+
+func render(t *testing.T, pages *templates.Pages, s sample) (doc *html.Node, body string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := pages.Write(w, s.status, s.page); err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	return parse(t, w.Body.String()), w.Body.String()
+}
+
+// scripting off, so that what stands in <noscript> is looked at too
+func parse(t *testing.T, body string) *html.Node {
+	t.Helper()
+	doc, err := html.ParseWithOptions(strings.NewReader(body), html.ParseOptionEnableScripting(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+var (
+	link    = regexp.MustCompile(`^https?://[^/]`)
+	cssURL  = regexp.MustCompile(`(?i)url\(|@import`)
+	allowed = []string{"html", "head", "meta", "title", "link", "style", "noscript", "body", "main", "footer", "div", "p", "svg", "path", "bdi", "h1", "h2",
+		"form", "input", "button", "label", "a", "b", "em", "i", "span", "strong", "dl", "dt", "dd", "ul", "li", "time", "details", "summary", "code", "script"}
+)
+
+// checkDocument holds every page to what does not depend on what it says: it needs nothing from elsewhere, runs
+// nothing that is not ours, and can be found one's way in.
+func checkDocument(t *testing.T, doc *html.Node, body string) {
+	t.Helper()
+	if !strings.HasPrefix(body, "<!doctype html>\n") {
+		t.Error("no doctype: the browser falls back to quirks")
+	}
+	if strings.Contains(body, "ZgotmplZ") || strings.Contains(body, "<no value>") {
+		t.Error("a value was refused by html/template")
+	}
+	for _, once := range []atom.Atom{atom.Title, atom.H1, atom.Main, atom.Style} {
+		n := slices.Collect(elements(doc, once))
+		if len(n) != 1 || strings.TrimSpace(text(n[0])) == "" {
+			t.Errorf("want one <%s> that says something, got %d", once, len(n))
+		}
+	}
+	if lang := attribute(first(doc, atom.Html), "lang"); lang != "en" {
+		t.Errorf("lang %q", lang)
+	}
+	if !strings.Contains(body, `<meta name="referrer" content="same-origin">`) {
+		t.Error("our own forms would be sent with Origin: null")
+	}
+	if cssURL.MatchString(text(first(doc, atom.Style))) {
+		t.Error("the style loads something")
+	}
+	for n := range doc.Descendants() {
+		if n.Type == html.ElementNode {
+			checkElement(t, n)
+		}
+	}
+}
+
+func checkElement(t *testing.T, n *html.Node) {
+	t.Helper()
+	if !slices.Contains(allowed, n.Data) {
+		t.Errorf("<%s> is none of the elements of the pages", n.Data)
+	}
+	for _, a := range n.Attr {
+		switch {
+		case strings.HasPrefix(a.Key, "on"), a.Key == "style", a.Key == "src", a.Key == "srcset", a.Key == "autofocus":
+			t.Errorf("<%s %s=%q>", n.Data, a.Key, a.Val)
+		case a.Key == "href" && n.DataAtom == atom.Link:
+			if !strings.HasPrefix(a.Val, "data:image/svg+xml,") {
+				t.Errorf("icon %q", a.Val)
+			}
+		case a.Key == "href", a.Key == "action":
+			if !link.MatchString(a.Val) {
+				t.Errorf("<%s %s=%q>", n.Data, a.Key, a.Val)
+			}
+		case a.Key == "data-poll-url", a.Key == "data-again-url" && a.Val != "":
+			if !link.MatchString(a.Val) {
+				t.Errorf("%s=%q", a.Key, a.Val)
+			}
+		}
+	}
+	switch n.DataAtom {
+	case atom.Button, atom.A, atom.Label, atom.Summary:
+		if strings.TrimSpace(text(n)) == "" {
+			t.Errorf("<%s> without a name", n.Data)
+		}
+	case atom.Input:
+		if attribute(n, "type") != "hidden" && n.Parent.DataAtom != atom.Label {
+			t.Errorf("<input name=%q> without a label", attribute(n, "name"))
+		}
+	case atom.Form:
+		if attribute(n, "method") != "post" || attribute(n, "action") == "" {
+			t.Error("a form that does not POST somewhere")
+		}
+	case atom.Svg:
+		if attribute(n, "aria-hidden") != "true" {
+			t.Error("a picture that a screen reader would try to read")
+		}
+	}
+}
+
+func elements(doc *html.Node, a atom.Atom) iter.Seq[*html.Node] {
+	return func(yield func(*html.Node) bool) {
+		for n := range doc.Descendants() {
+			if n.DataAtom == a && n.Namespace == "" && !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+func first(doc *html.Node, a atom.Atom) *html.Node {
+	for n := range elements(doc, a) {
+		return n
+	}
+	return &html.Node{}
+}
+
+func attribute(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func text(n *html.Node) string {
+	var b strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			b.WriteString(d.Data)
+		}
+	}
+	return b.String()
+}
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}

@@ -1,0 +1,100 @@
+package templates
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// shownRunes bounds what a page shows of one untrusted value: nobody's name makes the page unusable.
+const shownRunes = 160
+
+func funcs() template.FuncMap {
+	return template.FuncMap{
+		"action": action, "day": day, "days": days, "initial": initial, "rd": rd,
+		"show": show, "stamp": stamp, "statusText": http.StatusText, "wait": wait, "web": web,
+	}
+}
+
+// web is the address if it may be a link, otherwise "".
+func web(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return ""
+	}
+	return address
+}
+
+// action is the address of a form or a poll, which has to be there.
+func action(address string) (string, error) {
+	if web(address) == "" {
+		return "", errors.New("the page needs an absolute http(s) address to send to")
+	}
+	return address, nil
+}
+
+// rd is an address to carry through a form: whoever receives it checks it again, and takes no more than 4096 bytes.
+func rd(address string) string {
+	if _, err := url.Parse(address); err != nil || len(address) > 4096 {
+		return ""
+	}
+	return address
+}
+
+// show makes a value fit to be read: no control characters, one line, not too long.
+func show(s string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range strings.TrimSpace(s) {
+		if n++; n > shownRunes {
+			b.WriteRune('…')
+			break
+		}
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// initial is the letter on a person's face.
+func initial(name string) string {
+	for _, r := range name {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return string(unicode.ToUpper(r))
+		}
+	}
+	return ""
+}
+
+func day(t time.Time) string   { return t.Format("2 January 2006") }
+func stamp(t time.Time) string { return t.Format(time.RFC3339) }
+
+func days(n int) string {
+	if n == 1 {
+		return "a day"
+	}
+	return fmt.Sprintf("%d\u00a0days", n)
+}
+
+// wait is a time to wait in words, never shorter than it is.
+func wait(seconds int) string {
+	switch {
+	case seconds <= 0:
+		return "in a few minutes"
+	case seconds == 1:
+		return "in a second"
+	case seconds < 90:
+		return fmt.Sprintf("in %d\u00a0seconds", seconds)
+	case seconds < 90*60:
+		return fmt.Sprintf("in %d\u00a0minutes", (seconds+59)/60)
+	default:
+		return fmt.Sprintf("in %d\u00a0hours", (seconds+3599)/3600)
+	}
+}
