@@ -1,0 +1,307 @@
+// Package auth is Usher's HTTP face: it answers the proxies' checks, signs
+// people in with Plex, and serves the few pages that go with it.
+//
+// A check reads what the proxy says was asked for, asks who is signed in and
+// what plex.tv last said about them, lets a policy decide, and writes the
+// answer. Nothing else about a request is believed: not its query, not the
+// headers of another kind of proxy, not an identity header.
+//
+// Refused: checks from addresses that are no trusted proxy, forwarded headers
+// that are missing, doubled or malformed, hosts that the session cookie does
+// not reach, return addresses that any browser could read as somebody else's,
+// cross-origin changes, and everybody about whom plex.tv has not spoken.
+//
+// Trusted: the networks in Config.Proxies, to name the client's address and
+// the address asked for; plex.tv, through package plex; cookies that package
+// session sealed.
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"usher/plex"
+	"usher/policy"
+	"usher/session"
+	"usher/templates"
+)
+
+// Config is what a [Server] needs. All of it is required but where noted.
+type Config struct {
+	Sites     []Site          // where the pages live; none means under /_usher/ of every protected host
+	Proxies   Proxies         // whose word is believed
+	Policy    policy.Policy   // who passes where a check's address names no policy
+	Known     policy.Context  // what a policy may ask about
+	Headers   Headers         // identity headers of every 200
+	Lifetime  time.Duration   // of a session
+	Insecure  bool            // cookies without Secure, for http without TLS
+	PlexAuth  string          // Plex's own sign-in page, https://app.plex.tv/auth
+	Plex      *plex.Client    // makes and reads PINs
+	Directory *plex.Directory // what plex.tv says about people; nil until servers are configured
+	Store     *session.Store
+	Cookies   *session.Cookies
+	Keys      session.Keys
+	Pages     *templates.Pages
+	Log       *slog.Logger
+	Metrics   *Metrics
+
+	// EchoWord reports whether a word opens /doctor/echo now; nil means that
+	// none does.
+	EchoWord func(word string) bool
+}
+
+// Server answers checks and serves the pages. [New] makes one.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	metrics  *Metrics
+	policies policies
+	budgets  *budgets
+	signIns  *signIns
+	pending  *session.Sealer // the cookie that binds a PIN to a browser
+	notices  *session.Sealer // what a page is told through an address
+	pages    http.Handler
+
+	// Log lines that anybody can cause; what is not logged is still counted.
+	badChecks, crowds *rate.Limiter
+}
+
+// New checks the configuration as a whole.
+func New(cfg Config) (*Server, error) {
+	if err := CheckSites(cfg.Sites); err != nil {
+		return nil, err
+	}
+	if len(cfg.Headers) == 0 {
+		return nil, errors.New("no identity headers")
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics,
+		policies: policies{known: cfg.Known},
+		budgets:  newBudgets(),
+		pending:  cfg.Keys.Sealer("sign-in", pinLife),
+		notices:  cfg.Keys.Sealer("notice", time.Hour),
+
+		badChecks: rate.NewLimiter(1, 100),
+		crowds:    rate.NewLimiter(1, 10),
+	}
+	s.signIns = newSignIns(s)
+	var err error
+	if s.pages, err = s.routes(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ServeHTTP answers checks, health questions and browsers.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if isCheck(r.URL) {
+		s.serveCheck(w, r)
+		return
+	}
+	if s.echoes(r) {
+		s.serveEcho(w, r)
+		return
+	}
+	if !canonicalPath(r.URL.Path) { // the mux would send the browser on, to an address of its own making
+		s.notFound(w, r)
+		return
+	}
+	s.pages.ServeHTTP(w, r)
+}
+
+// isCheck reports whether an address is one where proxies ask, in every reading
+// of it: as written, decoded, and without its dot segments. A proxy that keeps
+// clients off /auth/ may go by any of these.
+func isCheck(u *url.URL) bool {
+	return strings.HasPrefix(u.Path, checkPrefix) && strings.HasPrefix(u.EscapedPath(), checkPrefix) && strings.HasPrefix(path.Clean(u.Path), checkPrefix)
+}
+
+// canonicalPath reports whether a path has no "//" and no dot segment.
+func canonicalPath(p string) bool {
+	clean := path.Clean("/" + p)
+	return p == clean || p == clean+"/"
+}
+
+// routes is everything but the checks.
+func (s *Server) routes() (http.Handler, error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("/", s.notFound)
+	for _, base := range s.bases() {
+		type page struct {
+			path      string
+			get, post sitePage
+		}
+		pages := []page{
+			{"/{$}", s.home, nil},
+			{"/login", s.loginPage, s.startSignIn},
+			{"/login/callback", s.callback, nil},
+			{"/login/poll", s.poll, nil},
+			{"/logout", s.logoutPage, s.logout},
+			{"/refused", s.refusedPage, nil},
+			{"/unreachable", s.unreachableNotice, nil},
+			{"/api/session", s.sessionJSON, nil},
+		}
+		if base != "" {
+			pages = append(pages, page{"", s.home, nil})
+		}
+		for _, page := range pages {
+			allow := "GET, HEAD"
+			mux.HandleFunc("GET "+base+page.path, s.at(base, page.get))
+			if page.post != nil {
+				allow += ", POST"
+				mux.HandleFunc("POST "+base+page.path, s.at(base, page.post))
+			}
+			mux.HandleFunc(base+page.path, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Allow", allow)
+				s.problem(w, http.StatusMethodNotAllowed, "That cannot be done here", "The page is there, but not for this kind of request.")
+			})
+		}
+	}
+	guard := http.NewCrossOriginProtection()
+	for _, site := range s.cfg.Sites {
+		if err := guard.AddTrustedOrigin(site.origin()); err != nil {
+			return nil, fmt.Errorf("%s: %w", site.base(), err)
+		}
+	}
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		s.problem(w, http.StatusForbidden, "That came from another site", "Nothing was changed. Open the page here and try again.")
+	}))
+	return s.forwardedHost(guard.Handler(mux)), nil
+}
+
+// sitePage answers at one site.
+type sitePage func(http.ResponseWriter, *http.Request, Site)
+
+// at serves a page of whichever site below base was asked for.
+func (s *Server) at(base string, serve sitePage) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if site, ok := s.pageSite(r, base); ok {
+			serve(w, r, site)
+			return
+		}
+		s.problem(w, http.StatusBadRequest, "This address cannot be read", "The host name in the request is no host name.")
+	}
+}
+
+// bases are the paths below which pages live.
+func (s *Server) bases() []string {
+	if len(s.cfg.Sites) == 0 {
+		return []string{overlayPath}
+	}
+	var bases []string
+	seen := map[string]bool{}
+	for _, site := range s.cfg.Sites {
+		if !seen[site.path] {
+			seen[site.path] = true
+			bases = append(bases, site.path)
+		}
+	}
+	return bases
+}
+
+// forwardedHost gives a page request the host that the browser used, where a
+// trusted proxy says so. The guard against other origins compares with it.
+func (s *Server) forwardedHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name := r.Header["X-Forwarded-Host"]; len(name) == 1 && name[0] != "" && s.cfg.Proxies.trusts(peer(r)) {
+			r = r.Clone(r.Context())
+			r.Host = name[0]
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// pageSite is the site whose page a browser asks for. With configured
+// addresses it is always one of them.
+func (s *Server) pageSite(r *http.Request, base string) (Site, bool) {
+	h, ok := parseHost(r.Host)
+	if len(s.cfg.Sites) == 0 {
+		return overlay(s.pageScheme(r), h), ok
+	}
+	for _, site := range s.cfg.Sites {
+		if ok && site.path == base && site.host.name == h.name {
+			return site, true
+		}
+	}
+	for _, site := range s.cfg.Sites {
+		if site.path == base {
+			return site, true
+		}
+	}
+	return Site{}, false
+}
+
+// pageScheme is how the browser came, as far as it can be known.
+func (s *Server) pageScheme(r *http.Request) string {
+	proto := r.Header["X-Forwarded-Proto"]
+	switch {
+	case len(proto) == 1 && (proto[0] == "http" || proto[0] == "https") && s.cfg.Proxies.trusts(peer(r)):
+		return proto[0]
+	case r.TLS == nil && s.cfg.Insecure:
+		return "http"
+	}
+	return "https"
+}
+
+// siteOf is the site whose cookie reaches the host that was asked for.
+func (s *Server) siteOf(a asked) (Site, bool) {
+	if len(s.cfg.Sites) == 0 {
+		return overlay(a.scheme, a.host), true
+	}
+	best, found := Site{}, false
+	for _, site := range s.cfg.Sites {
+		if site.reaches(a.host.name) && (!found || len(site.domain) > len(best.domain)) {
+			best, found = site, true
+		}
+	}
+	return best, found
+}
+
+// overlay is the site that a protected host is for itself.
+func overlay(scheme string, h host) Site {
+	return Site{scheme: scheme, host: h, path: overlayPath}
+}
+
+// warn logs what anybody can cause, within a limit.
+func (s *Server) warn(limit *rate.Limiter, message string, args ...any) {
+	if limit.Allow() {
+		s.log.Warn(message, args...)
+	}
+}
+
+func (s *Server) count(proxy, result string) {
+	s.metrics.checks.WithLabelValues(proxy, result).Inc()
+}
+
+// write sends a page; one that cannot be rendered is our own mistake.
+func (s *Server) write(w http.ResponseWriter, status int, page templates.Page) {
+	if err := s.cfg.Pages.Write(w, status, page); err != nil {
+		s.log.Error("a page could not be written", "problem", err)
+	}
+}
+
+func (s *Server) problem(w http.ResponseWriter, status int, title, text string) {
+	s.write(w, status, templates.Problem{Status: status, Title: title, Text: text})
+}
+
+func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
+	s.problem(w, http.StatusNotFound, "There is no such page", "The address may be mistyped.")
+}
+
+// see sends a browser on with a GET. The address is absolute and checked by
+// its maker; http.Redirect would clean it.
+func see(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}

@@ -1,0 +1,213 @@
+package auth_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"usher/plex/plextest"
+)
+
+func TestNoPINIsMadeUnasked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	b := w.browser()
+	form := url.Values{"rd": {"/"}, "keep": {"1"}}
+	for name, a := range map[string]struct {
+		method, address string
+		header          http.Header
+	}{
+		"the sign-in page":         {"GET", site + "/login?rd=/", nil},
+		"switching accounts":       {"GET", site + "/login?switch=1&rd=/", nil},
+		"a HEAD":                   {"HEAD", site + "/login", nil},
+		"a prefetch":               {"GET", site + "/login", http.Header{"Purpose": {"prefetch"}, "Sec-Purpose": {"prefetch;prerender"}, "X-Moz": {"prefetch"}}},
+		"a poll":                   {"GET", poll, nil},
+		"the callback":             {"GET", callback, nil},
+		"the home page":            {"GET", site + "/", nil},
+		"another method":           {"PUT", site + "/login", nil},
+		"a method in a header":     {"GET", site + "/login", http.Header{"X-Http-Method-Override": {"POST"}, "X-Method-Override": {"POST"}}},
+		"a method in the query":    {"GET", site + "/login?_method=POST", nil},
+		"a form of another site":   {"POST", site + "/login", http.Header{"Sec-Fetch-Site": {"cross-site"}}},
+		"a form of a sibling host": {"POST", site + "/login", http.Header{"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://app.example.com"}}},
+		"Sec-Fetch-Site unknown":   {"POST", site + "/login", http.Header{"Sec-Fetch-Site": {"same-origin, cross-site"}}},
+		"another origin":           {"POST", site + "/login", http.Header{"Sec-Fetch-Site": nil, "Origin": {"https://evil.com"}}},
+		"an origin below ours":     {"POST", site + "/login", http.Header{"Sec-Fetch-Site": nil, "Origin": {"https://auth.example.com.evil.com"}}},
+		"another port":             {"POST", site + "/login", http.Header{"Sec-Fetch-Site": nil, "Origin": {"https://auth.example.com:8443"}}},
+		"an origin that is null":   {"POST", site + "/login", http.Header{"Sec-Fetch-Site": nil, "Origin": {"null"}}},
+		"a body that is too big":   {"POST", site + "/login?x=" + strings.Repeat("a", 10), http.Header{"X-Big": {"yes"}}},
+	} {
+		var body url.Values
+		if a.method == http.MethodPost {
+			body = form
+		}
+		if a.header.Get("X-Big") != "" {
+			body = url.Values{"rd": {strings.Repeat("a", 20<<10)}}
+		}
+		res := b.do(a.method, a.address, body, a.header)
+		if res.Header.Get("Set-Cookie") != "" || res.StatusCode == http.StatusSeeOther && strings.HasPrefix(res.Header.Get("Location"), w.plex.AuthURL) {
+			t.Errorf("%s begins a sign-in: %s", name, res.Status)
+		}
+		if a.method == http.MethodPost && res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s", name, res.Status)
+		}
+	}
+	for _, proxy := range []string{"traefik", "caddy", "nginx", "haproxy", "envoy"} {
+		for range 20 {
+			b.check(proxy, page, nil)
+		}
+	}
+	if n := w.plex.Requests(plextest.CreatePIN); n != 0 {
+		t.Fatalf("%d PINs were made", n)
+	}
+	for name, header := range map[string]http.Header{
+		"our own page":                 {"Sec-Fetch-Site": {"same-origin"}},
+		"an older browser on our page": {"Sec-Fetch-Site": nil, "Origin": {site}},
+		"no browser at all":            {"Sec-Fetch-Site": nil},
+	} {
+		if res := w.browser().do(http.MethodPost, site+"/login", form, header); res.StatusCode != http.StatusSeeOther {
+			t.Errorf("%s: %s", name, res.Status)
+		}
+	}
+}
+
+// ask posts the sign-in form from an address, each time as a new browser.
+func (w *world) ask(from string) *http.Response {
+	w.t.Helper()
+	b := w.browser()
+	b.from = from
+	return b.post(site+"/login", url.Values{"rd": {"https://app.example.com/x"}})
+}
+
+func (w *world) wantAsk(from string, want int) {
+	w.t.Helper()
+	if res := w.ask(from); res.StatusCode != want {
+		w.t.Errorf("from %s: %s, want %d", from, res.Status, want)
+	}
+}
+
+func TestBudgetOfAnAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		for range 10 {
+			w.wantAsk("203.0.113.7", http.StatusSeeOther)
+		}
+		res := w.ask("203.0.113.7")
+		body := text(res)
+		after, err := strconv.Atoi(res.Header.Get("Retry-After"))
+		if res.StatusCode != http.StatusTooManyRequests || err != nil || after < 6 || after > 7 {
+			t.Errorf("the eleventh at once: %s, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
+		}
+		if !strings.Contains(body, "too many sign-ins") || !strings.Contains(body, site+"/login?rd=https%3A%2F%2Fapp.example.com%2Fx") || res.Header.Get("Set-Cookie") != "" {
+			t.Errorf("no page that says so and leads back:\n%s", body)
+		}
+		for range 50 {
+			w.wantAsk("203.0.113.7", http.StatusTooManyRequests)
+		}
+		if n := w.plex.Requests(plextest.CreatePIN); n != 10 {
+			t.Errorf("%d PINs: refusals cost some", n)
+		}
+		if n := strings.Count(w.log.String(), "too many sign-ins"); n == 0 || n > 11 {
+			t.Errorf("51 refusals wrote %d warnings: anybody could fill the log", n)
+		}
+		w.wantAsk("203.0.113.8", http.StatusSeeOther) // hindered by nothing
+
+		time.Sleep(time.Duration(after) * time.Second)
+		w.wantAsk("203.0.113.7", http.StatusSeeOther) // as the page said
+		w.wantAsk("203.0.113.7", http.StatusTooManyRequests)
+		time.Sleep(5 * time.Second)
+		w.wantAsk("203.0.113.7", http.StatusSeeOther)
+		w.wantAsk("203.0.113.7", http.StatusTooManyRequests)
+	})
+}
+
+func TestTheAddressThatCountsIsWhatTheProxySaw(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		for i := range 10 { // the left part is the client's own invention
+			w.wantAsk(fmt.Sprintf("198.51.100.%d, 203.0.113.7", i), http.StatusSeeOther)
+		}
+		w.wantAsk("198.51.100.77, 203.0.113.7", http.StatusTooManyRequests)
+		w.wantAsk("203.0.113.7", http.StatusTooManyRequests)
+		w.wantAsk("::ffff:203.0.113.7", http.StatusTooManyRequests)
+	})
+}
+
+func TestIPv6AddressesCountByNetwork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		for i := range 10 {
+			w.wantAsk(fmt.Sprintf("2001:db8:0:7:%x::%x", i, i), http.StatusSeeOther)
+		}
+		w.wantAsk("2001:db8:0:7:ffff:ffff:ffff:ffff", http.StatusTooManyRequests)
+		w.wantAsk("[2001:db8:0:7::1]:4711", http.StatusTooManyRequests)
+		w.wantAsk("2001:db8:0:8::1", http.StatusSeeOther)
+	})
+}
+
+func TestBudgetOfAllTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		asked := func(n, from int) (passed int) {
+			for i := range n {
+				if w.ask(fmt.Sprintf("203.%d.%d.1", from, i)).StatusCode == http.StatusSeeOther {
+					passed++
+				}
+			}
+			return passed
+		}
+		if got := asked(200, 0); got != 60 {
+			t.Errorf("%d at once, want 60", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := asked(200, 1); got != 20 {
+			t.Errorf("%d after ten seconds, want 20", got)
+		}
+		if n := w.plex.Requests(plextest.CreatePIN); n != 80 {
+			t.Errorf("%d PINs for 80 sign-ins", n)
+		}
+		// Who was refused because of all the others has lost nothing.
+		for range 10 {
+			w.wantAsk("203.2.0.1", http.StatusTooManyRequests)
+		}
+		time.Sleep(5 * time.Second)
+		for range 10 {
+			w.wantAsk("203.2.0.1", http.StatusSeeOther)
+		}
+		w.wantAsk("203.2.0.1", http.StatusTooManyRequests)
+	})
+}
+
+func TestOneBusyAddressHindersNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		var all sync.WaitGroup
+		stop := time.Now().Add(time.Minute)
+		for range 4 {
+			all.Go(func() {
+				for time.Now().Before(stop) {
+					w.ask("198.51.100.66")
+					time.Sleep(300 * time.Millisecond)
+				}
+			})
+		}
+		for i := range 20 {
+			time.Sleep(3 * time.Second)
+			w.wantAsk(fmt.Sprintf("203.0.113.%d", i), http.StatusSeeOther)
+		}
+		all.Wait()
+		if n := w.plex.Requests(plextest.CreatePIN); n > 20+10+10+1 {
+			t.Errorf("%d PINs: the busy one got more than its share", n)
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"usher/plex"
+	"usher/policy"
+	"usher/templates"
+)
+
+// anew is how old an answer of plex.tv may be where somebody just asked to be
+// looked at again, so that a share given a moment ago opens the door. Somebody
+// who presses the button again and again costs plex.tv no more than that.
+const anew = 10 * time.Second
+
+// refusal is what the page about a refusal must know. It travels sealed where
+// a proxy passes on nothing but an address, so that nobody can word one.
+type refusal struct {
+	Policy    string
+	Account   int64
+	Reference string
+	verdict   policy.Verdict
+}
+
+// refuse answers a check of somebody who is signed in and may not pass.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *family, site Site, a asked, why refusal, who *plex.Answer) {
+	s.cfg.Directory.Doubt(who.Account.ID)
+	why.Reference = newReference()
+	s.log.Info("refused", "reference", why.Reference, "user_id", who.Account.ID, "user", newIdentity(who).username, "tier", tierOf(who),
+		"policy", why.Policy, "reason", reasonWord(why.verdict.Reason), "host", a.host.String(), "address", s.cfg.Proxies.client(r), "proxy", f.name)
+	back := site.comeBack(a)
+	again := site.base() + "/refused?rd=" + url.QueryEscape(back.String()) + "&why=" + url.QueryEscape(s.seal(s.notices, why))
+	switch {
+	case !f.redirects:
+		w.Header().Set("Location", again)
+		w.WriteHeader(http.StatusForbidden)
+	case a.isPage(r.Header):
+		s.writeRefusal(w, site, back, again, a.host.name, why, who)
+	default:
+		writeJSON(w, http.StatusForbidden, map[string]string{"error": "forbidden", "reason": reasonWord(why.verdict.Reason), "reference": why.Reference})
+	}
+}
+
+func (s *Server) writeRefusal(w http.ResponseWriter, site Site, back Return, again, hostName string, why refusal, who *plex.Answer) {
+	s.write(w, http.StatusForbidden, templates.Refused{
+		Person: describe(who), Reason: pageReason(why.verdict.Reason), Host: hostName, Again: again, Reference: why.Reference,
+		Switch: site.base() + "/login?switch=1&rd=" + url.QueryEscape(back.String()),
+	})
+}
+
+// refusedPage is where proxies that pass on only an address send the refused,
+// and where "try again" leads: it asks plex.tv anew.
+func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) {
+	back := site.returnFrom(r)
+	again := site.base() + "/refused?" + r.URL.RawQuery
+	sess, _, err := s.person(r, site.scope())
+	if errors.Is(err, errNobody) {
+		see(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
+		return
+	}
+	who, err := s.ask(r, sess, anew)
+	if err != nil {
+		s.silent(w, again)
+		return
+	}
+	var why refusal
+	known := s.notices.Open(r.URL.Query().Get("why"), &why) == nil && why.Account == sess.Account
+	pol := s.cfg.Policy
+	if known {
+		if pol, err = s.policies.parse(why.Policy); err != nil {
+			pol, known = s.cfg.Policy, false
+		}
+	}
+	why.verdict = pol.Decide(personOf(who))
+	if why.verdict.Allowed {
+		if known { // the very policy that refused lets them in now
+			s.goOn(w, site, back)
+			return
+		}
+		why.verdict.Reason = policy.NoMatch
+	}
+	s.writeRefusal(w, site, back, again, back.hostName(), why, who)
+}
+
+// hostName is the host of a return address, for a page to name.
+func (r Return) hostName() string {
+	u, err := url.Parse(r.url)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// newReference is what a person can read out to the owner, who finds it in the
+// log.
+func newReference() string {
+	t := rand.Text()
+	return t[:4] + "-" + t[4:6]
+}
+
+func reasonWord(r policy.Reason) string {
+	switch r {
+	case policy.KeptOut:
+		return "kept_out"
+	case policy.NeedsFriend:
+		return "needs_friend"
+	case policy.NeedsShare:
+		return "needs_share"
+	case policy.NeedsHome:
+		return "needs_home"
+	case policy.NeedsOwner:
+		return "needs_owner"
+	default:
+		return "not_named"
+	}
+}
+
+func pageReason(r policy.Reason) templates.Reason {
+	switch r {
+	case policy.KeptOut:
+		return templates.KeptOut
+	case policy.NeedsFriend:
+		return templates.NeedsFriend
+	case policy.NeedsShare:
+		return templates.NoShare
+	case policy.NeedsHome:
+		return templates.NeedsHome
+	case policy.NeedsOwner:
+		return templates.NeedsOwner
+	default:
+		return templates.NeedsNamed
+	}
+}
+
+// describe is a person as the pages show them.
+func describe(who *plex.Answer) templates.Person {
+	p := templates.Person{Name: clean(who.Account.Name()), Email: address(who.Account.Email)}
+	if p.Name == "" {
+		p.Name = newIdentity(who).username
+	}
+	return p
+}

@@ -1,0 +1,223 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"usher/plex"
+	"usher/session"
+)
+
+const (
+	pinLife     = 30 * time.Minute // of a strong PIN, as plex.tv makes them
+	pinReuse    = 10 * time.Minute // in which a second tab gets the same PIN
+	pinEvery    = time.Second      // at most one look at a PIN in this time
+	maxPINWait  = 5 * time.Second  // however long plex.tv asks to be left alone: a claimed PIN lives for about ten
+	replayGrace = time.Minute      // in which an answer that got lost is given again
+	maxSignIns  = 10_000           // under way at once; the budgets keep it far below
+	plexTime    = 20 * time.Second // for the few requests that a sign-in takes
+)
+
+// pendingSignIn is what the sealed cookie carries: the PIN that this browser,
+// and no other, may redeem.
+type pendingSignIn struct {
+	PIN  int64
+	Code string
+	Made time.Time
+	Site string // base of the site where it began
+	Keep bool   // stay signed in when the browser closes
+}
+
+// state is how far a sign-in is, as the polling page reads it.
+type state string
+
+const (
+	statePending     state = "pending"     // not yet approved at Plex
+	stateOK          state = "ok"          // signed in
+	stateDenied      state = "denied"      // signed in, but may not pass
+	stateExpired     state = "expired"     // over, used, or another browser's
+	stateUnavailable state = "unavailable" // plex.tv is silent; keep trying
+)
+
+// signIn is one PIN's way from approval to session. Its token is read once
+// and kept until it is known whose it is: plex.tv shows it for seconds only.
+// Who holds the turn may look at it and change it.
+type signIn struct {
+	seen    time.Time     // when it was first seen; never changes
+	turn    chan struct{} // of one place
+	asked   time.Time     // when plex.tv was last asked
+	said    state         // what came of that
+	next    time.Time     // before which plex.tv is not asked again
+	token   plex.Token    // "" until approved
+	session session.Session
+	who     *plex.Answer
+	done    time.Time // when the session began
+	over    bool
+}
+
+// take waits for the turn, but not for longer than the browser does.
+func (one *signIn) take(ctx context.Context) bool {
+	select {
+	case one.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (one *signIn) give() { <-one.turn }
+
+// pause puts off the next question by a moment, or by what plex.tv asks for.
+func (one *signIn) pause(err error) {
+	wait := pinEvery
+	if told := (*plex.Error)(nil); errors.As(err, &told) {
+		wait = max(wait, min(told.RetryAfter, maxPINWait))
+	}
+	one.next = time.Now().Add(wait)
+}
+
+// signIns are the sign-ins under way on this server.
+type signIns struct {
+	s  *Server
+	mu sync.Mutex
+	m  map[int64]*signIn
+}
+
+func newSignIns(s *Server) *signIns {
+	return &signIns{s: s, m: map[int64]*signIn{}}
+}
+
+// of finds or begins the record of a PIN, and forgets those that are over.
+func (l *signIns) of(pin int64) (*signIn, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one, ok := l.m[pin]; ok {
+		return one, true
+	}
+	if len(l.m) >= maxSignIns {
+		maps.DeleteFunc(l.m, func(_ int64, one *signIn) bool { return time.Since(one.seen) > 2*pinLife })
+	}
+	if len(l.m) >= maxSignIns {
+		return nil, false
+	}
+	one := &signIn{seen: time.Now(), turn: make(chan struct{}, 1)}
+	l.m[pin] = one
+	return one, true
+}
+
+// reusable reports whether a browser's PIN can serve its next tab as well.
+func (l *signIns) reusable(ctx context.Context, p pendingSignIn) bool {
+	if time.Since(p.Made) > pinReuse {
+		return false
+	}
+	one, ok := l.of(p.PIN)
+	if !ok || !one.take(ctx) {
+		return false
+	}
+	defer one.give()
+	return !one.over && one.done.IsZero() && one.token == ""
+}
+
+// outcome is where a sign-in stands.
+type outcome struct {
+	state   state
+	session session.Session
+	who     *plex.Answer
+}
+
+// advance takes a sign-in as far as it will go now. Requests about one PIN
+// take turns, so however many ask, it is redeemed once and makes one session;
+// who waited while plex.tv was asked gets that answer, so they cost plex.tv no
+// more than one. A browser that goes away waits for nothing, but what it has
+// begun is finished: the PIN is gone once read.
+func (l *signIns) advance(r *http.Request, site Site, p pendingSignIn) outcome {
+	arrived := time.Now()
+	one, ok := l.of(p.PIN)
+	if !ok || !one.take(r.Context()) {
+		return outcome{state: stateUnavailable}
+	}
+	defer one.give()
+	wait := time.Until(one.next)
+	switch {
+	case one.over || !one.done.IsZero() && time.Since(one.done) > replayGrace:
+		return outcome{state: stateExpired}
+	case !one.done.IsZero():
+		return outcome{state: stateOK, session: one.session, who: one.who}
+	case one.asked.After(arrived):
+		return outcome{state: one.said}
+	case wait > pinEvery:
+		return outcome{state: stateUnavailable}
+	}
+	select { // somebody who asks a moment too early waits for that moment
+	case <-time.After(wait):
+	case <-r.Context().Done():
+		return outcome{state: stateUnavailable}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), plexTime)
+	defer cancel()
+	one.asked = time.Now()
+	if one.said = l.readPIN(ctx, one, p); one.said == stateOK {
+		one.said = l.redeem(ctx, r, one, site, p.Keep)
+	}
+	return outcome{state: one.said, session: one.session, who: one.who}
+}
+
+// readPIN looks whether the person has approved.
+func (l *signIns) readPIN(ctx context.Context, one *signIn, p pendingSignIn) state {
+	if one.token != "" {
+		return stateOK
+	}
+	pin, err := l.s.cfg.Plex.CheckPIN(ctx, p.PIN)
+	one.pause(err)
+	switch {
+	case errors.Is(err, plex.ErrExpired):
+		one.over = true
+		return stateExpired
+	case err != nil:
+		l.s.log.Warn("a PIN could not be read", "problem", err)
+		return stateUnavailable
+	case pin.Token == "":
+		return statePending
+	}
+	one.token = pin.Token
+	return stateOK
+}
+
+// redeem asks whose token it is and what they have access to, and begins their
+// session. As long as plex.tv does not say, the approval is kept.
+func (l *signIns) redeem(ctx context.Context, r *http.Request, one *signIn, site Site, keep bool) state {
+	s := l.s
+	account, err := s.cfg.Plex.Account(ctx, one.token)
+	var who *plex.Answer
+	if err == nil {
+		who, err = s.cfg.Directory.SignedIn(ctx, account, one.token)
+	}
+	one.pause(err)
+	switch {
+	case errors.Is(err, plex.ErrUnauthorized), errors.Is(err, plex.ErrForbidden):
+		s.log.Warn("plex.tv refused the token of a sign-in", "problem", err)
+		one.over, one.token = true, ""
+		return stateExpired
+	case err != nil: // plex.tv did not say, or the disk is full
+		s.log.Warn("a sign-in could not be finished", "problem", err)
+		return stateUnavailable
+	}
+	now := time.Now()
+	from := s.cfg.Proxies.client(r)
+	started := session.Session{Account: account.ID, Audience: site.scope().Audience(), Device: r.UserAgent(), Expires: now.Add(s.cfg.Lifetime), Keep: keep}
+	if from.IsValid() {
+		started.Address = from.String()
+	}
+	if one.session, err = s.cfg.Store.Begin(started); err != nil {
+		s.log.Error("the session could not be stored", "problem", err)
+		return stateUnavailable
+	}
+	one.done, one.token, one.who = now, "", who
+	s.metrics.signIns.WithLabelValues("ok").Inc()
+	s.log.Info("signed in", "user_id", account.ID, "address", from, "host", site.host.String())
+	return stateOK
+}
