@@ -1,0 +1,102 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// errProblems: usher config found some; they are told already.
+var errProblems = errors.New("usher would not start with this")
+
+// showConfig prints what is in force and where each value comes from, and
+// every problem. It changes nothing and asks nobody.
+func showConfig(stdout, stderr io.Writer) error {
+	env, vars, envErr := readEnvironment()
+	set, err := newSettings(env)
+	out := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "VARIABLE\tVALUE\tFROM")
+	for _, v := range vars {
+		value, from := v.Value, v.Source
+		if value == "" {
+			value, from = set.implied(v.Name)
+		} else if v.Secret {
+			value = "(hidden)"
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\n", v.Name, value, from)
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if err := errors.Join(envErr, err); err != nil {
+		fmt.Fprintln(stderr, err)
+		return errProblems
+	}
+	return nil
+}
+
+// implied is what is in force where a variable has no value, and why.
+func (s settings) implied(name string) (value, from string) {
+	switch name {
+	case "USHER_URL":
+		return "(under /_usher/ of every host)", "default"
+	case "USHER_COOKIE_DOMAIN":
+		var domains []string
+		for _, site := range s.sites {
+			domains = append(domains, cmp.Or(site.CookieDomain(), "(its host alone)"))
+		}
+		if domains == nil {
+			return "(each host alone)", "default"
+		}
+		return strings.Join(domains, ","), "USHER_URL"
+	case "USHER_SERVERS":
+		return "(none: nobody passes)", "default"
+	case "USHER_OWNER":
+		if s.token != "" {
+			return "(whose the token is)", "USHER_PLEX_TOKEN"
+		}
+	case "USHER_SECRET":
+		return "(made at the first start)", s.dataFile("secret")
+	case "USHER_CLIENT_ID":
+		return "(made at the first start)", s.dataFile("client-id")
+	}
+	return "-", "default"
+}
+
+// healthcheck asks the server of this machine whether it is alive, for
+// container engines whose images hold no other program.
+func healthcheck(ctx context.Context) error {
+	env, _, err := readEnvironment()
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(env.Listen)
+	if err != nil {
+		return fmt.Errorf("USHER_LISTEN: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server answers %s", resp.Status)
+	}
+	return nil
+}

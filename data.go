@@ -1,0 +1,89 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"usher/session"
+)
+
+// dataFile is the path of a file in the data folder.
+func (s settings) dataFile(name string) string { return filepath.Join(s.dataDir, name) }
+
+// generate fills in the secret and the client id that the environment does not
+// give. They are made on the first start and kept in the data folder: with a
+// new secret everybody would sign in again, with a new client id Plex would
+// list another device. A file that is there but no good is never replaced.
+func (s *settings) generate(log *slog.Logger) error {
+	if err := os.MkdirAll(s.dataDir, 0o700); err != nil {
+		return fmt.Errorf("USHER_DATA_DIR: %w; name a folder that the user whom Usher runs as (uid %d) may write", err, os.Getuid())
+	}
+	if len(s.secrets) == 0 {
+		secret, err := s.kept("secret", func() string { return hex.EncodeToString(random(32)) }, log)
+		if err != nil {
+			return err
+		}
+		s.secrets = list(secret)
+		if _, err := session.NewKeys(s.secrets...); err != nil {
+			return fmt.Errorf("%s: %w; put the right secret back, or remove the file and let everybody sign in again", s.dataFile("secret"), err)
+		}
+	}
+	if s.clientID == "" {
+		id, err := s.kept("client-id", func() string { return "usher-" + hex.EncodeToString(random(16)) }, log)
+		if err != nil {
+			return err
+		}
+		if s.clientID = id; id == "" || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return fmt.Errorf("%s: is no client id; put the right one back, or remove the file", s.dataFile("client-id"))
+		}
+	}
+	return nil
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
+}
+
+// kept reads a file of the data folder, or makes it with what fresh returns.
+// It is whole or not there: it is written aside, synced, and then renamed.
+func (s settings) kept(name string, fresh func() string, log *slog.Logger) (string, error) {
+	path := s.dataFile(name)
+	content, err := readSmall(path)
+	if err == nil {
+		return strings.TrimSpace(content), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%w; the user whom Usher runs as (uid %d) must be able to read it", err, os.Getuid())
+	}
+	value := fresh()
+	if err := writeNew(path, value+"\n"); err != nil {
+		return "", fmt.Errorf("USHER_DATA_DIR: %w; name a folder that the user whom Usher runs as (uid %d) may write", err, os.Getuid())
+	}
+	log.Info("made on this first start", "file", path)
+	return value, nil
+}
+
+func writeNew(path, content string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
