@@ -30,7 +30,7 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	switch {
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage) || errors.Is(err, errUnseen):
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	case err != nil:
@@ -43,6 +43,7 @@ const help = `Usher puts a Plex sign-in in front of your apps.
 
   usher, usher serve   answer the reverse proxy and serve the sign-in pages
   usher demo           try everything on this machine: no account, no internet
+  usher doctor URL     try to get around your proxy, and say what closes the holes
   usher config         show what is in force and where each value comes from
   usher healthcheck    exit 0 if the server on this machine is well
   usher version        print the version
@@ -66,8 +67,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
-	if command == "demo" {
+	switch command {
+	case "demo":
 		return demo(ctx, args, stdout)
+	case "doctor":
+		return doctor(ctx, args, os.Stdin, stdout)
 	}
 	if len(args) > 0 {
 		return fmt.Errorf("usher %s takes no arguments, got %q: %w", command, args, errUsage)

@@ -159,7 +159,7 @@ func newApp(set settings, log *slog.Logger) (_ *app, err error) {
 	a.server, err = auth.New(auth.Config{
 		Sites: set.sites, Proxies: set.proxies, Policy: set.policy, Known: set.known, Headers: set.headers, Lifetime: set.lifetime,
 		Insecure: set.insecure, PlexAuth: set.plexAuth, Plex: client, Directory: a.directory, Store: a.store, Cookies: cookies,
-		Keys: keys, Pages: pages, Log: log, Metrics: metrics,
+		Keys: keys, Pages: pages, Log: log, Metrics: metrics, EchoWord: wordFile(set.dataFile(wordName)).opens,
 	})
 	return a, err
 }
