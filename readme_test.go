@@ -1,0 +1,106 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"usher/auth"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestReadmeListsEveryVariable: each once in the table, with the default that
+// is in force, and none that does not exist.
+func TestReadmeListsEveryVariable(t *testing.T) {
+	t.Parallel()
+	inTable := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`USHER_.*?) \\| (.*?) \\|").FindAllStringSubmatch(readme(t), -1) {
+		names := regexp.MustCompile("USHER_[A-Z_]+").FindAllString(row[1], -1)
+		defaults := strings.Split(row[2], ", `")
+		for i, name := range names {
+			if _, twice := inTable[name]; twice {
+				t.Errorf("%s is listed twice", name)
+			}
+			inTable[name] = "`" + strings.TrimPrefix(defaults[min(i, len(defaults)-1)], "`")
+		}
+	}
+	for _, v := range variables() {
+		said, ok := inTable[v.Name]
+		if !ok {
+			t.Errorf("%s is not in the table", v.Name)
+		}
+		// Two are told in words: the networks by their kind, the headers by their own table.
+		if v.Default != "" && v.Name != "USHER_TRUSTED_PROXIES" && v.Name != "USHER_HEADERS" && !strings.HasPrefix(said, "`"+v.Default+"`") {
+			t.Errorf("%s: the table says the default is %s, it is %s", v.Name, said, v.Default)
+		}
+		delete(inTable, v.Name)
+	}
+	for name := range inTable {
+		t.Errorf("%s is in the table and does not exist", name)
+	}
+	for _, name := range regexp.MustCompile("USHER_[A-Z_]+").FindAllString(readme(t), -1) {
+		if name = strings.TrimSuffix(name, "_FILE"); !slices.ContainsFunc(variables(), func(v variable) bool { return v.Name == name }) {
+			t.Errorf("the README speaks of %s, which does not exist", name)
+		}
+	}
+}
+
+func TestReadmeListsEveryHeader(t *testing.T) {
+	t.Parallel()
+	if !slices.ContainsFunc(variables(), func(v variable) bool { return v.Name == "USHER_HEADERS" && v.Default == auth.DefaultHeaders }) {
+		t.Errorf("the default of USHER_HEADERS is not %s", auth.DefaultHeaders)
+	}
+	headers, err := auth.ParseHeaders(auth.DefaultHeaders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range headers.Names() {
+		if !strings.Contains(readme(t), "\n| `"+name+"` |") {
+			t.Errorf("%s is not in the table of headers", name)
+		}
+	}
+}
+
+// TestReadmeShowsTheRecipes: a block under a file's name is a run of its lines.
+func TestReadmeShowsTheRecipes(t *testing.T) {
+	t.Parallel()
+	blocks := regexp.MustCompile("(?s)<!-- (deploy/.*?) -->\n```\\w+\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
+	if len(blocks) < 3 {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	for _, b := range blocks {
+		file, err := os.ReadFile(b[1])
+		if err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(string(file), b[2]) {
+			t.Errorf("the block from %s is not in it:\n%s", b[1], b[2])
+		}
+	}
+}
+
+// TestReadmeLinks: every relative link leads to a file that is there.
+func TestReadmeLinks(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"README.md", "CHANGELOG.md", "SECURITY.md"} {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(string(b), -1) {
+			if _, err := os.Stat(link[1]); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
