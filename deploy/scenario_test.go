@@ -61,6 +61,39 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
+// TestTiers has everybody ask, of every kind that Plex knows, where friends may pass; the app is told which tiers apply.
+func TestTiers(t *testing.T) {
+	watchSources(t)
+	for _, p := range proxies() {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, p, p.site)
+			h.restartUsher(t, "USHER_PLEX_TOKEN="+h.plex.Token("robin", "tiers"), "USHER_ALLOW=friend")
+			for person, want := range map[string]string{
+				"mallory": "", "ivan": "", "pat": "",
+				"frankie": "frankie of friend", "otto": "otto of friend", "casey": "casey of shared,friend",
+				"sam": "sam of home,shared,friend", "Kiddo": "plex-70010002 of home,shared,friend", "robin": "robin of owner,home,shared,friend",
+			} {
+				b := h.signedIn(t, person)
+				got := b.get(h.url("app", "/tiers/"+person), asScript)
+				if want == "" {
+					if got.StatusCode != http.StatusForbidden || h.app.reached("/tiers/"+person) != 0 {
+						t.Errorf("%s: got %s, want 403, and the app was reached %d times", person, got.Status, h.app.reached("/tiers/"+person))
+					}
+					continue
+				}
+				seen := got.arrival(t)
+				if is := seen.Header.Get("Remote-User") + " of " + seen.Header.Get("Remote-Groups"); is != want {
+					t.Errorf("%s: the app saw %s, want %s", person, is, want)
+				}
+				if owners := b.get(h.url("owner", "/tiers/"+person), asScript); (owners.StatusCode == http.StatusOK) != (person == "robin") {
+					t.Errorf("%s at the owner's app: %s", person, owners.Status)
+				}
+			}
+		})
+	}
+}
+
 // TestNotSetUp: without allowed servers nobody passes, and the sign-in pages of a stranger change nothing.
 func TestNotSetUp(t *testing.T) {
 	watchSources(t)
