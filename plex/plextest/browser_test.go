@@ -32,7 +32,8 @@ func ask[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
 // A real browser reads the fragment, and goes where it is sent, byte for byte.
 func TestPageInBrowser(t *testing.T) {
 	t.Parallel()
-	ctx := chromium.Start(t)
+	window := chromium.Start(t)
+	var ctx context.Context // the tab at hand
 	s := plextest.Start(t)
 	arrived := make(chan string, 1)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,10 +44,17 @@ func TestPageInBrowser(t *testing.T) {
 	t.Cleanup(app.Close)
 	const want = "/login/callback?rd=https%3A%2F%2Fapp.example.com%2F%3Fa%3D1%26b%3D%252F&x=a+b&y=%20"
 
+	// Each page has a tab of its own: in one tab it would meet the way back to the app that is still under way.
+	visit := func(t *testing.T, address string) {
+		t.Helper()
+		tab, cancel := chromedp.NewContext(window)
+		t.Cleanup(cancel)
+		ctx = tab
+		do(t, ctx, chromedp.Navigate(address))
+	}
 	open := func(t *testing.T, mark string, p pin, forward string) {
 		t.Helper()
-		u := strings.ReplaceAll(signInURL(s, mark, p, forward), "+", "%20")
-		do(t, ctx, chromedp.Navigate("about:blank"), chromedp.Navigate(u)) // else the click may hit the page before
+		visit(t, strings.ReplaceAll(signInURL(s, mark, p, forward), "+", "%20"))
 	}
 	choose := func(t *testing.T, name string) {
 		t.Helper()
@@ -112,7 +120,7 @@ func TestPageInBrowser(t *testing.T) {
 		}
 	})
 	t.Run("an address without a fragment", func(t *testing.T) {
-		do(t, ctx, chromedp.Navigate("about:blank"), chromedp.Navigate(s.AuthURL))
+		visit(t, s.AuthURL)
 		if text, _ := outcome(t); !strings.Contains(text, "Start from the app") {
 			t.Errorf("it says %q", text)
 		}
