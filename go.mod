@@ -12,8 +12,9 @@ require (
 	github.com/patrickmn/go-cache v2.1.0+incompatible // plex.tv's answers in memory
 	github.com/prometheus/client_golang v1.25.0 // metrics
 	go.etcd.io/bbolt v1.5.0 // the embedded store: one file, survives kill -9
-	go.yaml.in/yaml/v3 v3.0.6 // tests: the YAML recipes parse and name every header
+	go.yaml.in/yaml/v3 v3.0.6 // the rules file, with its line numbers; tests: the YAML recipes
 	golang.org/x/net v0.62.0 // publicsuffix: a cookie is never set for a public suffix; tests: html
+	golang.org/x/text v0.43.0 // unicode/norm: a path with letters that only look like dots and slashes
 	golang.org/x/time v0.16.0 // rate: budgets for sign-ins
 )
 

@@ -1,18 +1,23 @@
-// Package policy decides who passes. It is pure: a [Policy] and a [Person]
-// give a [Verdict] with its reason, and nothing else is asked.
+// Package policy decides who passes. It is pure: [Rules] choose the [Policy] for
+// a request, a Policy and a [Person] give a [Verdict], both can say why, and
+// nothing else is asked.
 //
 // A policy is a comma list of terms. Any term lets in whom it describes; a
 // term behind "!" keeps people out and wins over all that let in.
 //
 // Refused: a list that is empty or lets nobody in, an unknown term, a term
 // without a value. None of them is ever read as "let in". A person without a
-// positive Plex id matches nothing.
+// positive Plex id matches nothing. What plex.tv has not said is neither yes
+// nor no: where it would matter the verdict is [Undecided], and nobody passes.
+// A path that cannot be read is an error; one that can be read in several ways
+// bypasses nothing, and takes a person whom the rule of every reading lets in.
 //
-// Trusted: that the caller filled in a Person from plex.tv's word alone. Names
-// are not trusted to be what they look like: a term that lets in is matched by
-// its form (digits are an id, "@" makes an e-mail address, sixteen hex digits
-// are a uuid), so that nobody is let in by calling themselves another person's
-// id or address. A term that keeps out matches every field.
+// Trusted: that the caller filled in a Person from plex.tv's word alone, and a
+// [Request] from a proxy's, in normal form. Names are not trusted to be what
+// they look like: a term that lets in is matched by its form (digits are an id,
+// "@" makes an e-mail address, sixteen hex digits are a uuid), so that nobody is
+// let in by calling themselves another person's id or address. A term that
+// keeps out matches every field.
 package policy
 
 import (
@@ -30,6 +35,10 @@ type Person struct {
 	Email    string   // may be empty; only one that plex.tv confirmed
 	Tier     Tier     // the strongest tier that applies
 	Servers  []string // allowed machine identifiers that are theirs or shared with them
+
+	// Titles of the libraries shared with them, as plex.tv has them. An owner has all, whatever stands here.
+	Libraries        []string
+	LibrariesUnknown bool // plex.tv has not said which: a term about libraries is then undecided, not unmatched
 }
 
 // Policy says who passes. The zero value lets nobody in.
@@ -74,6 +83,17 @@ func (p Policy) letsSomebodyIn() bool {
 	})
 }
 
+// Unknown lists the terms about libraries that are none of those with these
+// titles: mistyped, renamed or removed, they describe nobody.
+func (p Policy) Unknown(titles []string) (terms []string) {
+	for _, t := range p.terms {
+		if t.kind == libraryTerm && !slices.ContainsFunc(titles, func(title string) bool { return same(t.value, LibraryName(title)) }) {
+			terms = append(terms, t.text)
+		}
+	}
+	return terms
+}
+
 // Context is what is known where a policy is to be used.
 type Context struct {
 	Servers    []string // allowed machine identifiers
@@ -86,6 +106,8 @@ func (p Policy) Check(known Context) error {
 	var errs []error
 	for _, t := range p.terms {
 		switch {
+		case t.kind == libraryTerm && !known.OwnerToken:
+			errs = append(errs, fmt.Errorf("term %q needs the owner's token (USHER_PLEX_TOKEN): only the owner's account tells which libraries are shared", t.text))
 		case t.kind == tierTerm && t.tier == Friend && !known.OwnerToken:
 			errs = append(errs, fmt.Errorf("term %q needs the owner's token (USHER_PLEX_TOKEN): only the owner's account tells who is a friend", t.text))
 		case t.kind == serverTerm && !slices.Contains(known.Servers, t.value):

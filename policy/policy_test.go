@@ -24,29 +24,32 @@ var (
 func TestRefusedPolicies(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"empty":                          "",
-		"blank":                          "  ",
-		"comma alone":                    ",",
-		"empty term":                     "shared,",
-		"empty term in the middle":       "owner,,home",
-		"unknown word":                   "everybody",
-		"another letter case":            "Shared",
-		"tier with something behind it":  "shared;home",
-		"nobody but kept out":            "!user:casey",
-		"everybody kept out":             "anyone,!anyone",
-		"all who would pass kept out":    "home,shared,!friend",
-		"server's people kept out":       "server:" + attic + ",!shared",
-		"the only person kept out":       "user:casey,!user:CASEY",
-		"bang alone":                     "!",
-		"two bangs":                      "!!user:casey",
-		"user without a value":           "user:",
-		"user of spaces":                 "user: ",
-		"two at signs":                   "user:a@good.example@evil.example",
-		"server by name":                 "server:Attic",
-		"server without a value":         "server:",
-		"server with a path in it":       "server:../../../../../../etc/passwd",
-		"library, which needs a version": "library:Films",
-		"term from a query":              "shared?allow=anyone",
+		"empty":                         "",
+		"blank":                         "  ",
+		"comma alone":                   ",",
+		"empty term":                    "shared,",
+		"empty term in the middle":      "owner,,home",
+		"unknown word":                  "everybody",
+		"another letter case":           "Shared",
+		"tier with something behind it": "shared;home",
+		"nobody but kept out":           "!user:casey",
+		"everybody kept out":            "anyone,!anyone",
+		"all who would pass kept out":   "home,shared,!friend",
+		"server's people kept out":      "server:" + attic + ",!shared",
+		"the only person kept out":      "user:casey,!user:CASEY",
+		"bang alone":                    "!",
+		"two bangs":                     "!!user:casey",
+		"user without a value":          "user:",
+		"user of spaces":                "user: ",
+		"two at signs":                  "user:a@good.example@evil.example",
+		"server by name":                "server:Attic",
+		"server without a value":        "server:",
+		"server with a path in it":      "server:../../../../../../etc/passwd",
+		"library without a title":       "library:",
+		"library of blanks":             "library: ",
+		"a library's people kept out":   "library:Films,!shared",
+		"the only library kept out":     "library:Films,!library:FILMS",
+		"term from a query":             "shared?allow=anyone",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +80,8 @@ func TestDecide(t *testing.T) {
 		return row{policy: text, who: who, want: why}
 	}
 	out := func(text string, who policy.Person, term string) row { return row{text, who, policy.KeptOut, term} }
+	undecided := func(text string, who policy.Person, term string) row { return row{text, who, policy.Undecided, term} }
+	unknown := func(p *policy.Person) { p.Libraries, p.LibrariesUnknown = nil, true }
 	with := func(p policy.Person, change func(*policy.Person)) policy.Person { change(&p); return p }
 
 	for name, r := range map[string]row{
@@ -106,6 +111,18 @@ func TestDecide(t *testing.T) {
 		"part of a name":              deny("user:rob", robin, policy.NoMatch),
 		"a managed person's blanks":   deny("user:plex", kiddo, policy.NoMatch),
 
+		"another library":               deny("library:Films", with(casey, func(p *policy.Person) { p.Libraries = []string{"Shows"} }), policy.NeedsLibrary),
+		"part of a library's title":     deny("library:Films", with(casey, func(p *policy.Person) { p.Libraries = []string{"Films 4K", "Film"} }), policy.NeedsLibrary),
+		"a library, but no share":       deny("library:Films", mallory, policy.NeedsLibrary),
+		"a library or the home":         deny("home,library:Films", casey, policy.NeedsLibrary),
+		"libraries unknown":             undecided("library:Films", with(casey, unknown), "library:Films"),
+		"kept out by what is unknown":   undecided("shared,!library:Films", with(casey, unknown), "!library:Films"),
+		"both unknown, the keeping out": undecided("library:Shows,!library:Films", with(casey, unknown), "!library:Films"),
+		"kept out whatever is unknown":  out("library:Shows,!user:casey", with(casey, unknown), "!user:casey"),
+		"kept out by a library":         out("shared,!library:Films", with(casey, func(p *policy.Person) { p.Libraries = []string{"Films"} }), "!library:Films"),
+		"the owner has every library":   out("shared,!library:Films", with(robin, unknown), "!library:Films"),
+		"nobody, libraries unknown":     deny("library:Films", policy.Person{LibrariesUnknown: true}, policy.NeedsLibrary),
+
 		"kept out by name":            out("shared,!user:casey", casey, "!user:casey"),
 		"kept out, written first":     out("!user:casey,shared", casey, "!user:casey"),
 		"kept out by id":              out("shared,!user:70010001", casey, "!user:70010001"),
@@ -117,6 +134,13 @@ func TestDecide(t *testing.T) {
 		"kept out with their server":  out("anyone,!server:"+attic, casey, "!server:"+attic),
 		"the owner can be kept out":   out("shared,!owner", robin, "!owner"),
 		"two who keep out, the first": out("shared,!user:casey,!shared,anyone", casey, "!user:casey"),
+
+		"library":                   allow("library:Films", with(casey, func(p *policy.Person) { p.Libraries = []string{"Shows", "Films"} }), "library:Films"),
+		"library, letter case":      allow("library:films", with(casey, func(p *policy.Person) { p.Libraries = []string{"Films"} }), "library:films"),
+		"library with a comma":      allow("library:Home_ Videos", with(casey, func(p *policy.Person) { p.Libraries = []string{"Home, Videos"} }), "library:Home_ Videos"),
+		"owner without libraries":   allow("library:Films", robin, "library:Films"),
+		"libraries unknown, but":    allow("library:Films,shared", with(casey, unknown), "shared"),
+		"unknown behind the answer": allow("shared,library:Films", with(casey, unknown), "shared"),
 
 		"owner":                     allow("owner", robin, "owner"),
 		"owner is home":             allow("home", robin, "home"),
@@ -157,6 +181,8 @@ func TestCheckRefusesWhatCannotBeKnown(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"friend":                     false,
 		"shared,!friend,user:1":      false,
+		"library:Films":              false,
+		"shared,!library:Films":      false,
 		"server:" + cellar:           false,
 		"shared,!server:" + cellar:   false,
 		"shared,server:" + attic:     true,

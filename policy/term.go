@@ -13,6 +13,7 @@ const (
 	tierTerm kind = iota
 	userTerm
 	serverTerm
+	libraryTerm
 )
 
 // term is one item of a policy.
@@ -21,7 +22,7 @@ type term struct {
 	out   bool // behind "!"
 	kind  kind
 	tier  Tier
-	value string // of user: (lower case) and server:
+	value string // of user: and library: (lower case) and server:
 }
 
 func parseTerm(text string) (term, error) {
@@ -47,8 +48,13 @@ func parseTerm(text string) (term, error) {
 		if !MachineID(value) {
 			return t, fmt.Errorf("term %q: server: takes a machine identifier (20 to 64 letters, digits or -)", text)
 		}
+	case "library":
+		t.kind, t.value = libraryTerm, lower(LibraryName(value))
+		if t.value == "" {
+			return t, fmt.Errorf("term %q: library: takes the title of a library; write _ for a comma in it", text)
+		}
 	default:
-		return t, fmt.Errorf("unknown term %q: use owner, home, shared, friend, anyone, user:… or server:…", text)
+		return t, fmt.Errorf("unknown term %q: use owner, home, shared, friend, anyone, user:…, server:… or library:…", text)
 	}
 	return t, nil
 }
@@ -67,18 +73,45 @@ func MachineID(text string) bool {
 	return true
 }
 
+// LibraryName is the title of a library as terms and groups write it: both are
+// comma lists, so a comma in it becomes "_".
+func LibraryName(title string) string {
+	return strings.TrimSpace(strings.ReplaceAll(title, ",", "_"))
+}
+
+// match is whether a term describes a person.
+type match uint8
+
+const (
+	no match = iota
+	yes
+	unsaid // plex.tv has not said
+)
+
+func matchIf(b bool) match {
+	if b {
+		return yes
+	}
+	return no
+}
+
 // matches reports whether the term describes the person.
-func (t term) matches(p Person) bool {
+func (t term) matches(p Person) match {
 	if p.ID <= 0 {
-		return false
+		return no
 	}
 	switch t.kind {
 	case tierTerm:
-		return p.Tier >= t.tier
+		return matchIf(p.Tier >= t.tier)
 	case serverTerm:
-		return slices.Contains(p.Servers, t.value)
+		return matchIf(slices.Contains(p.Servers, t.value))
+	case libraryTerm:
+		if p.Tier < Owner && p.LibrariesUnknown {
+			return unsaid
+		}
+		return matchIf(p.Tier >= Owner || slices.ContainsFunc(p.Libraries, func(title string) bool { return same(t.value, LibraryName(title)) }))
 	default:
-		return t.matchesUser(p)
+		return matchIf(t.matchesUser(p))
 	}
 }
 
@@ -108,7 +141,7 @@ func (out term) undoes(in term) bool {
 		switch in.kind {
 		case tierTerm:
 			least = in.tier
-		case serverTerm:
+		case serverTerm, libraryTerm:
 			least = Shared
 		}
 		return least >= out.tier
