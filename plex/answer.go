@@ -1,6 +1,7 @@
 package plex
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,14 +15,40 @@ type Answer struct {
 	Home    bool     // member of the owner's Plex Home
 	Friend  bool     // on the owner's list and not merely invited; only the owner's view can tell
 	Servers []string // allowed machine identifiers, the owner's, that the person owns or has accepted a share of
+
+	// Libraries are the titles of the libraries of Servers that are shared with the person, as Plex has them, sorted, each once;
+	// for the owner, all. Two libraries of one title are one. Where LibrariesKnown is false there may be others as well: plex.tv
+	// has not said, or not within the grace. Only the owner's view can tell.
+	Libraries      []string
+	LibrariesKnown bool
+
+	View View      // what it was decided by
+	At   time.Time // when plex.tv gave that; the older of two
 }
 
-// shares reports whether there is an allowed server for the person. Without one the answer is a "no" to most policies, and is
-// asked about again after 30 seconds, so that a new share works at once.
-func (a *Answer) shares() bool { return a.Owner || a.Home || len(a.Servers) > 0 }
+// View is by which of plex.tv's views an [Answer] was decided.
+type View int
+
+const (
+	OwnersView  View = iota + 1 // what the owner's token shows
+	PersonsView                 // what the person's own token shows
+	BothViews                   // the owner's view, and what the person's has added or replaced
+)
+
+func (v View) String() string {
+	switch v {
+	case OwnersView:
+		return "the owner's view"
+	case PersonsView:
+		return "the person's own view"
+	case BothViews:
+		return "the owner's view and the person's own"
+	}
+	return "no view"
+}
 
 // access reports whether the person is anything at all to the owner.
-func (a *Answer) access() bool { return a.shares() || a.Friend }
+func (a *Answer) access() bool { return a.Owner || a.Home || a.Friend || len(a.Servers) > 0 }
 
 // record is what is stored of a person: what plex.tv said, not what followed from it, so that a change of the allowed
 // servers or of the owner counts for old answers too.
@@ -44,7 +71,7 @@ type grant struct {
 // any server can claim it, so an entry counts only if its owner is the owner. Where plex.tv does not say whose it is the
 // entry lets nobody in, but sure is false: such a list does not prove that there is no share either.
 func (r *record) read(id, owner int64, allowed map[string]bool) (a Answer, sure bool) {
-	a, sure = Answer{Account: r.Account}, true
+	a, sure = Answer{Account: r.Account, View: PersonsView, At: r.At}, true
 	a.Account.ID = id
 	for _, g := range r.Grants {
 		switch {
@@ -83,6 +110,13 @@ type member struct {
 	Servers []string `json:"servers,omitempty"` // of the owner's, shared and accepted, allowed or not
 }
 
+// same reports whether two views say the same, whenever they were got.
+func (v *ownerView) same(w *ownerView) bool {
+	return w != nil && v.Owner == w.Owner && slices.Equal(v.Servers, w.Servers) && maps.EqualFunc(v.People, w.People, func(a, b member) bool {
+		return a.Account == b.Account && a.Home == b.Home && a.Friend == b.Friend && slices.Equal(a.Servers, b.Servers)
+	})
+}
+
 // newMember reads a row of the owner's list. Shares count if they are accepted and the owner's. Somebody who is not in
 // the Home and has accepted nothing of what is offered has been invited and may not know of it: no friend yet.
 func newMember(u User) member {
@@ -101,7 +135,7 @@ func newMember(u User) member {
 
 // read is the owner's view of a person, of whom own is what is known besides.
 func (v *ownerView) read(id int64, own *record, allowed map[string]bool) Answer {
-	a := Answer{Account: own.Account}
+	a := Answer{Account: own.Account, View: OwnersView, At: v.At}
 	a.Account.ID = id
 	if id == v.Owner.ID {
 		if v.At.After(own.AccountAt) {

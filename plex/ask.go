@@ -20,6 +20,7 @@ const (
 type asking struct {
 	done     chan struct{} // closed when the question under way has its answer; nil: none is under way
 	asked    bool          // since the start of the program
+	doubted  bool          // will be asked about once the answer is minAge old
 	failures int           // since the last good answer
 	next     time.Time
 }
@@ -59,6 +60,26 @@ func (d *Directory) start(a *asking, ask func(context.Context)) <-chan struct{} 
 		ask(d.ctx)
 	})
 	return done
+}
+
+// doubt asks once the answer is minAge old, in a goroutine that Close waits for; wake asks if that is due. However often it is
+// called, plex.tv is asked once. The caller holds mu, and wake is called with it.
+func (d *Directory) doubt(a *asking, age time.Duration, wake func()) {
+	if a.doubted || d.closed {
+		return
+	}
+	a.doubted = true
+	d.work.Go(func() {
+		select {
+		case <-time.After(minAge - age):
+		case <-d.ctx.Done():
+			return
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		a.doubted = false
+		wake()
+	})
 }
 
 // wait returns when the question has its answer, or the caller has no more time; a nil channel is not waited for.

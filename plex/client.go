@@ -89,13 +89,14 @@ func newTransport() *http.Transport {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // question is one request. Questions to /api/v2 are asked for JSON and may be answered in XML, plex.tv's default; the older
-// ones are answered in XML whatever one asks for, and have no place for JSON.
+// ones are answered in XML whatever one asks for, and are lists.
 type question struct {
 	op, method, path string
-	token            Token         // sent where the question needs one
-	anonymous        bool          // needs none
-	json, xml        any           // where to decode to
-	check            func() string // what is wrong with the decoded value; empty: nothing
+	token            Token                 // sent where the question needs one
+	anonymous        bool                  // needs none
+	json, xml        any                   // where to decode to
+	check            func() string         // what is wrong with the decoded value; empty: nothing
+	list             func(io.Reader) error // reads a list as it comes, in place of the three above
 }
 
 // do asks, and sorts the answer by its status, its type and what it holds.
@@ -127,17 +128,38 @@ func (c *Client) exchange(ctx context.Context, q question) *Error {
 	if res.StatusCode/100 != 2 {
 		return refusal(q, res)
 	}
-	body, reason := read(ctx, res)
-	if reason == "" {
-		reason = q.decode(res.Header, body)
-	}
-	if reason == "" {
-		reason = q.check()
-	}
-	if reason != "" {
+	if reason := q.read(ctx, res); reason != "" {
 		return &Error{Op: q.op, Status: res.StatusCode, Kind: ErrUnavailable, Reason: reason}
 	}
 	return nil
+}
+
+// read reads an answer that is 2xx and returns what is wrong with it.
+func (q question) read(ctx context.Context, res *http.Response) string {
+	if q.list == nil {
+		body, reason := read(ctx, res)
+		if reason == "" {
+			reason = q.decode(res.Header, body)
+		}
+		if reason == "" {
+			reason = q.check()
+		}
+		return reason
+	}
+	if mediaType(res.Header) != typeXML {
+		return "neither JSON nor XML as is due"
+	}
+	err := q.list(http.MaxBytesReader(nil, res.Body, maxList))
+	var tooLong *http.MaxBytesError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &tooLong):
+		return errTooBig.Error()
+	case err == errXML || err == errPart || err == errTooBig:
+		return err.Error()
+	}
+	return transportReason(ctx, err)
 }
 
 func (c *Client) sign(req *http.Request, q question) {
@@ -175,7 +197,7 @@ func read(ctx context.Context, res *http.Response) ([]byte, string) {
 	case err != nil:
 		return nil, transportReason(ctx, err)
 	case len(body) > maxBody:
-		return nil, "too big"
+		return nil, errTooBig.Error()
 	}
 	return body, ""
 }
@@ -199,13 +221,13 @@ func mediaType(h http.Header) string {
 // decode decodes the body by its Content-Type and returns what is wrong with it. Extra fields are no fault.
 func (q question) decode(h http.Header, body []byte) string {
 	switch t := mediaType(h); {
-	case t == typeJSON && q.json != nil:
+	case t == typeJSON:
 		if json.Unmarshal(body, q.json) != nil {
 			return "not the JSON that is due"
 		}
-	case t == typeXML && q.xml != nil:
+	case t == typeXML:
 		if unmarshalXML(body, q.xml) != nil {
-			return "not the XML that is due"
+			return errXML.Error()
 		}
 	default:
 		return "neither JSON nor XML as is due"

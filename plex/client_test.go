@@ -83,6 +83,10 @@ var questions = map[string]func(ctx context.Context, c *plex.Client, t plex.Toke
 		_, err := c.SharedServers(ctx, t, plextest.Attic)
 		return err
 	},
+	"server": func(ctx context.Context, c *plex.Client, t plex.Token, _ int64) error {
+		_, err := c.Libraries(ctx, t, plextest.Attic)
+		return err
+	},
 }
 
 const (
@@ -95,9 +99,9 @@ func TestEveryAnswerIsSorted(t *testing.T) {
 	t.Parallel()
 	const (
 		pins   = "create_pin check_pin"
-		tokens = "user resources users shared_servers"
+		tokens = "user resources users shared_servers server"
 		v2     = "create_pin check_pin user resources"
-		v1     = "users shared_servers"
+		v1     = "users shared_servers server"
 		all    = pins + " " + tokens
 		expiry = `{"errors":[{"code":1020,"message":"Code not found or expired"}]}`
 	)
@@ -151,6 +155,21 @@ func TestEveryAnswerIsSorted(t *testing.T) {
 		{"half an XML list, by its size", v1, answer(200, xmlType, `<MediaContainer size="2"><User id="70010001"/><SharedServer userID="70010001"/></MediaContainer>`), plex.ErrUnavailable},
 		{"a page of an XML list", v1, answer(200, xmlType, `<MediaContainer size="1" totalSize="2"><User id="70010001"/><SharedServer userID="70010001"/></MediaContainer>`), plex.ErrUnavailable},
 		{"an id that is no number", "users", answer(200, xmlType, `<MediaContainer size="1"><User id="casey"/></MediaContainer>`), plex.ErrUnavailable},
+		{"a row that is none by its name", "users", answer(200, xmlType, `<MediaContainer size="1"><Person id="70010001"/></MediaContainer>`), plex.ErrUnavailable},
+		{"a list of something else", v1, answer(200, xmlType, `<Other size="0"><Server machineIdentifier="`+plextest.Attic+`"/></Other>`), plex.ErrUnavailable},
+		{"a list that is not said to be XML", v1, answer(200, "text/html", `<MediaContainer size="0"><Server machineIdentifier="`+plextest.Attic+`"/></MediaContainer>`), plex.ErrUnavailable},
+		{"a row outside the list", v1, answer(200, xmlType, `<MediaContainer size="1"></MediaContainer><User id="70010001"/>`), plex.ErrUnavailable},
+		{"half a list, and a row in a row", v1, answer(200, xmlType, `<MediaContainer size="2"><User id="1"><User id="2"/></User></MediaContainer>`), plex.ErrUnavailable},
+		{"a list with a doctype", v1, answer(200, xmlType, `<!DOCTYPE MediaContainer><MediaContainer size="0"/>`), plex.ErrUnavailable},
+		{"a list of more rows than there can be", v1, answer(200, xmlType, `<MediaContainer size="0">`+strings.Repeat(`<User id="1"/>`, 20_001)+`</MediaContainer>`), plex.ErrUnavailable},
+		{"a row of more than there can be in one", v1, answer(200, xmlType, `<MediaContainer size="0"><User id="1">`+strings.Repeat(`<Server/>`, 1_001)+`</User></MediaContainer>`), plex.ErrUnavailable},
+		{"no server where one is due", "server", answer(200, xmlType, `<MediaContainer size="0"/>`), plex.ErrUnavailable},
+		{"another server's libraries", "server", answer(200, xmlType, `<MediaContainer size="1"><Server machineIdentifier="`+plextest.Cellar+`"><Section title="Films"/></Server></MediaContainer>`), plex.ErrUnavailable},
+		{"libraries of a server of a long name", "server", answer(200, xmlType, `<MediaContainer size="1"><Server machineIdentifier="`+strings.Repeat("0", 3000)+`"><Section title="Films"/></Server></MediaContainer>`), plex.ErrUnavailable},
+		{"two servers", "server", answer(200, xmlType, `<MediaContainer size="0">`+strings.Repeat(`<Server machineIdentifier="`+plextest.Attic+`"/>`, 2)+`</MediaContainer>`), plex.ErrUnavailable},
+		{"half the libraries, by their number", "server", answer(200, xmlType, `<MediaContainer size="2"><Server machineIdentifier="`+plextest.Attic+`"><Section title="Films"/></Server></MediaContainer>`), plex.ErrUnavailable},
+		{"a share that is neither all nor some", "shared_servers", answer(200, xmlType, `<MediaContainer size="1"><SharedServer userID="1" allLibraries="some"/></MediaContainer>`), plex.ErrUnavailable},
+		{"a library that is neither shared nor not", "shared_servers", answer(200, xmlType, `<MediaContainer size="1"><SharedServer userID="1"><Section shared="x"/></SharedServer></MediaContainer>`), plex.ErrUnavailable},
 
 		{"id missing", "user", answer(200, js, `{"username":"robin"}`), plex.ErrUnavailable},
 		{"id 0", "user", answer(200, js, `{"id":0,"username":"robin"}`), plex.ErrUnavailable},
@@ -170,8 +189,10 @@ func TestEveryAnswerIsSorted(t *testing.T) {
 
 		{"no servers", "resources", answer(200, js, `[]`), nil},
 		{"no servers in XML", "resources", answer(200, xmlType, `<resources/>`), nil},
-		{"nobody", v1, answer(200, xmlType, `<?xml version="1.0" encoding="UTF-8"?><MediaContainer size="0"></MediaContainer>`+"\n"), nil},
-		{"text/xml", v1, answer(200, "text/xml", `<MediaContainer size="0"/>`), nil},
+		{"nobody", "users shared_servers", answer(200, xmlType, `<?xml version="1.0" encoding="UTF-8"?><MediaContainer size="0"></MediaContainer>`+"\n"), nil},
+		{"text/xml", "users shared_servers", answer(200, "text/xml", `<MediaContainer size="0"/>`), nil},
+		{"libraries of a server that is not named again", "server", answer(200, xmlType, `<MediaContainer size="1"><Server><Section title="Films"/></Server></MediaContainer>`), nil},
+		{"no libraries", "server", answer(200, xmlType, `<MediaContainer size="0"><Server machineIdentifier="`+plextest.Attic+`"/></MediaContainer>`), nil},
 		{"an account", "user", answer(200, js, `{"id":70010009,"username":null,"anonymous":null,"profile":{},"more":[1]}`), nil},
 	}
 	for _, tt := range tests {
@@ -277,6 +298,7 @@ func TestRequests(t *testing.T) {
 		"resources":      "GET https://plex.tv/api/v2/resources application/json test-token-robin",
 		"users":          "GET https://plex.tv/api/users application/xml test-token-robin",
 		"shared_servers": "GET https://plex.tv/api/servers/" + plextest.Attic + "/shared_servers application/xml test-token-robin",
+		"server":         "GET https://plex.tv/api/servers/" + plextest.Attic + " application/xml test-token-robin",
 	}
 	for op, ask := range questions {
 		var got string
@@ -469,7 +491,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	endpoints := map[string]plextest.Endpoint{
 		"create_pin": plextest.CreatePIN, "check_pin": plextest.CheckPIN, "user": plextest.User, "resources": plextest.Resources,
-		"users": plextest.Users, "shared_servers": plextest.SharedServers,
+		"users": plextest.Users, "shared_servers": plextest.SharedServers, "server": plextest.Libraries,
 	}
 	faults := func() []plextest.Fault {
 		return append(plextest.Outages(), plextest.Hung(), plextest.Drip(time.Second), plextest.Huge(1<<30))
@@ -522,6 +544,52 @@ func TestHugeBodyIsNotHeld(t *testing.T) {
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 32<<20 {
 		t.Errorf("allocated %d MB", grown>>20)
 	}
+}
+
+// TestEndlessListIsNotHeld lets plex.tv send lists that have no end: of rows, of one row, of one tag, of white space, deep down.
+func TestEndlessListIsNotHeld(t *testing.T) {
+	for name, c := range map[string]struct{ begin, again string }{
+		"rows":               {"", `<User id="70010001" title="casey"/>`},
+		"rows of other kind": {"", `<Person/>`},
+		"one row":            {`<User id="1">`, `<Server machineIdentifier="x"/>`},
+		"other in one row":   {`<User id="1">`, `<Other title="y"/>`},
+		"one tag":            {`<User id="1"`, ` a="1"`},
+		"one value":          {`<User id="1" title="`, `x&amp;>`},
+		"white space":        {`<User id="1">`, strings.Repeat(" ", 1000)},
+		"white space, short": {`<User id="1"><Server>`, strings.Repeat(" ", 1000) + "<x/>"},
+		"deep down":          {`<User id="1"><Server><x>`, `<y title="z"/>`},
+		"deeper and deeper":  {``, `<x>`},
+	} {
+		var read atomic.Int64
+		endless := roundTrip(func(r *http.Request) (*http.Response, error) {
+			body := io.MultiReader(strings.NewReader(`<MediaContainer size="1">`+c.begin), io.LimitReader(&repeated{text: c.again}, 1<<30))
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {xmlType}}, Body: io.NopCloser(io.TeeReader(body, counter{&read})), ContentLength: -1, Request: r}, nil
+		})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := newClient(t, endless).Users(t.Context(), testToken)
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, plex.ErrUnavailable) || read.Load() > 65<<20 {
+			t.Errorf("%s: %v after %d bytes", name, err, read.Load())
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 32<<20 {
+			t.Errorf("%s: allocated %d MB", name, grown>>20)
+		}
+	}
+}
+
+// repeated is a text without end.
+type repeated struct {
+	text string
+	at   int
+}
+
+func (r *repeated) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		c := copy(p[n:], r.text[r.at:])
+		n, r.at = n+c, (r.at+c)%len(r.text)
+	}
+	return n, nil
 }
 
 type zeros struct{}
@@ -592,15 +660,18 @@ func TestAgainstPlex(t *testing.T) {
 	}
 	got := map[int64]string{}
 	for _, sh := range shares {
-		got[sh.UserID] = fmt.Sprint(sh.Pending)
-		for _, sec := range sh.Sections {
-			if sec.Shared {
-				got[sh.UserID] += " " + sec.Title
-			}
-		}
+		got[sh.UserID] = fmt.Sprintf("pending=%v all=%v %q", sh.Pending, sh.All, sh.Libraries)
 	}
-	if got[70010001] != "false Films Shows" || !strings.HasPrefix(got[70010005], "true") {
-		t.Errorf("%v", got)
+	if diff := cmp.Diff(map[int64]string{
+		70010001: `pending=false all=false ["Films" "Shows"]`,
+		70010002: `pending=false all=true ["Films" "Home, Videos" "Music" "Shows"]`,
+		70010003: `pending=false all=true ["Films" "Home, Videos" "Music" "Shows"]`,
+		70010005: `pending=true all=true ["Films" "Home, Videos" "Music" "Shows"]`,
+	}, got); diff != "" {
+		t.Error(diff)
+	}
+	if titles, err := c.Libraries(ctx, robin, plextest.Attic); err != nil || fmt.Sprintf("%q", titles) != `["Films" "Home, Videos" "Music" "Shows"]` {
+		t.Errorf("%q %v", titles, err)
 	}
 	s.Advance(time.Hour)
 	if _, err := c.CheckPIN(ctx, pin.ID); !errors.Is(err, plex.ErrExpired) {
@@ -624,6 +695,7 @@ func FuzzDecode(f *testing.F) {
 			typ = js
 		}
 		c := newClient(t, answer(status, typ, body))
+		_, _ = c.Libraries(t.Context(), testToken, "x")
 		if a, err := c.Account(t.Context(), testToken); err == nil && a.ID <= 0 {
 			t.Errorf("an account without an id: %+v", a)
 		}

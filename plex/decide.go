@@ -50,14 +50,14 @@ func (d *Directory) decide(p *person, now time.Time) (*Answer, error) {
 	switch {
 	case !ownServes || !p.rec.At.After(d.view.At):
 	case !healthy && sure:
-		own.Account, own.Friend = a.Account, a.Friend
-		a = own
+		a.Owner, a.Home, a.Servers, a.View = own.Owner, own.Home, own.Servers, BothViews
 	case own.access():
-		a.Owner, a.Home, a.Servers = a.Owner || own.Owner, a.Home || own.Home, union(a.Servers, own.Servers)
+		a.Owner, a.Home, a.Servers, a.View = a.Owner || own.Owner, a.Home || own.Home, union(a.Servers, own.Servers), BothViews
 	}
 	if !a.access() && p.token == "" {
 		return nil, ErrUnauthorized
 	}
+	d.addLibraries(&a, now)
 	return &a, nil
 }
 
@@ -78,30 +78,17 @@ func (d *Directory) decideAlone(p *person, own Answer, ownServes bool) (*Answer,
 	return nil, ErrUnauthorized
 }
 
-// ownerTTL is how long the owner's view is fresh for somebody: shorter for those whom it shows without a share.
-func (d *Directory) ownerTTL(p *person, now time.Time) time.Duration {
-	if serves, _ := d.viewServes(now); serves {
-		if a := d.view.read(p.id, &p.rec, d.allowed); !a.shares() {
-			return d.noFor
-		}
-	}
-	return d.cfg.Recheck
-}
-
-// ownTTL is how long a person's view is fresh, and whether it is needed. While the owner's view is healthy it is not, but for
-// strangers and for those whose e-mail has changed: only their own token shows their profile.
-func (d *Directory) ownTTL(p *person, now time.Time) (ttl time.Duration, needed bool) {
+// needed reports whether a person's own view is. While the owner's view is healthy it is not, but for strangers and for those
+// whose e-mail has changed: only their own token shows their profile.
+func (d *Directory) needed(p *person, now time.Time) bool {
 	if p.token == "" {
-		return 0, false
+		return false
 	}
-	if _, healthy := d.viewServes(now); healthy {
-		a := d.view.read(p.id, &p.rec, d.allowed)
-		return d.cfg.Recheck, !a.access() || d.view.newEmail(p.id, &p.rec)
+	if _, healthy := d.viewServes(now); !healthy {
+		return true
 	}
-	if a, _ := p.rec.read(p.id, d.ownerID(), d.allowed); !a.access() {
-		return d.noFor, true
-	}
-	return d.cfg.Recheck, true
+	a := d.view.read(p.id, &p.rec, d.allowed)
+	return !a.access() || d.view.newEmail(p.id, &p.rec)
 }
 
 // cold reports whether an answer is so old, and plex.tv so far from having failed, that it is worth waiting for a new one.
@@ -110,11 +97,11 @@ func (d *Directory) cold(a *asking, age time.Duration) bool {
 }
 
 // wakeOwner asks for the owner's view where it is due and returns what to wait for, nil for nothing.
-func (d *Directory) wakeOwner(p *person, now time.Time, maxAge *time.Duration) <-chan struct{} {
+func (d *Directory) wakeOwner(now time.Time, maxAge *time.Duration) <-chan struct{} {
 	if d.cfg.OwnerToken == "" {
 		return nil
 	}
-	age, ttl := d.viewAge(now), d.ownerTTL(p, now)
+	age, ttl := d.viewAge(now), d.cfg.Recheck
 	if maxAge != nil {
 		ttl = min(ttl, *maxAge)
 	}
@@ -132,11 +119,10 @@ func (d *Directory) wakeOwner(p *person, now time.Time, maxAge *time.Duration) <
 // wakePerson asks for the person's view where it is needed and due and returns what to wait for, nil for nothing. waited says
 // that the owner's view has been waited for: a check that can be answered does not wait twice.
 func (d *Directory) wakePerson(p *person, now time.Time, maxAge *time.Duration, waited bool) <-chan struct{} {
-	ttl, needed := d.ownTTL(p, now)
-	if !needed {
+	if !d.needed(p, now) {
 		return nil
 	}
-	a, age := p.ask, now.Sub(p.rec.At)
+	a, age, ttl := p.ask, now.Sub(p.rec.At), d.cfg.Recheck
 	if maxAge != nil {
 		ttl = min(ttl, *maxAge)
 		if !a.asked {

@@ -21,8 +21,7 @@ var (
 )
 
 const (
-	maxNo     = 30 * time.Second // how long a "no" is fresh
-	minAge    = 10 * time.Second // a page does not ask again about an answer younger than this
+	minAge    = 10 * time.Second // nobody's doubt asks again about an answer younger than this
 	maxPeople = 10_000           // in memory
 	reuse     = time.Second      // for which checks share a decision, unless an answer of plex.tv comes in between
 	idlePrune = 24 * time.Hour
@@ -35,8 +34,12 @@ type Store interface {
 	SavePerson(id int64, answer []byte) error
 	SaveToken(id int64, newest Token) error
 	ForgetPerson(id int64) error // the token and the answer
-	Owner() ([]byte, error)
-	SaveOwner(answer []byte) error
+
+	// Owner is what the owner's token showed, and how fresh it is: the latter is stored apart, for it changes every few minutes
+	// and the former seldom.
+	Owner() (view, fresh []byte, err error)
+	SaveOwner(view []byte) error
+	SaveOwnerFresh(fresh []byte) error
 }
 
 // DirectoryConfig says whose servers count and for how long an answer does.
@@ -64,23 +67,26 @@ type DirectoryConfig struct {
 //   - adds to the owner's view, while that can be renewed;
 //   - replaces it, once it cannot, if it is unambiguous; but whether somebody is a friend only the owner's view can say.
 //
+// Who has which library only the owner's view says. It is asked for apart, for each server, and serves for Grace since it was got.
+//
 // The owner's view goes on to serve those whose own view cannot be had, until Grace after it was got. After that the person's
 // view stands alone, and for somebody who was no more than a friend there is no answer rather than a "no".
 type Directory struct {
 	cfg     DirectoryConfig
 	allowed map[string]bool
-	noFor   time.Duration
 	log     *slog.Logger
 	people  *cache.Cache  // of *person, by id
 	epoch   atomic.Uint64 // counts changes of the owner's view: answers of an earlier one are made anew
 
 	disk sync.Mutex // serialises the store and what must agree with it; taken before mu
+	rev  string     // of the stored owner's view, if it says what the one in memory says; guarded by disk
 	mu   sync.Mutex // guards what follows, and every person; held for moments only
 
-	view    *ownerView // nil: none that may be used
-	pinned  int64      // the owner's id as last proved by a token; 0: never
-	trouble trouble    // with the owner's token
-	ask     asking     // for the owner's view
+	view    *ownerView        // nil: none that may be used
+	pinned  int64             // the owner's id as last proved by a token; 0: never
+	trouble trouble           // with the owner's token
+	ask     asking            // for the owner's view
+	shelves map[string]*shelf // by allowed server
 	closed  bool
 
 	ctx    context.Context
@@ -119,7 +125,7 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		return nil, errors.New("plex: the owner's id must be a positive number")
 	}
 	cfg.Grace = max(cfg.Grace, cfg.Recheck)
-	d := &Directory{cfg: cfg, allowed: map[string]bool{}, noFor: min(maxNo, cfg.Recheck), log: cfg.Log,
+	d := &Directory{cfg: cfg, allowed: map[string]bool{}, shelves: map[string]*shelf{}, log: cfg.Log,
 		people: cache.New(cache.NoExpiration, 0)}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -128,9 +134,9 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 		if s == "" {
 			return nil, errors.New("plex: an allowed server with an empty machine identifier")
 		}
-		d.allowed[s] = true
+		d.allowed[s], d.shelves[s] = true, &shelf{}
 	}
-	if err := d.loadOwner(); err != nil {
+	if err := d.load(); err != nil {
 		return nil, err
 	}
 	if d.ownerID() == 0 && cfg.OwnerToken == "" {
@@ -140,8 +146,8 @@ func NewDirectory(cfg DirectoryConfig) (*Directory, error) {
 	return d, nil
 }
 
-// Start asks for the owner's view at once, goes on asking until it comes, and forgets idle people. Checks work without it.
-// Call it once.
+// Start asks for the owner's view at once, renews it before it is older than Recheck whether or not anybody is checked, so that a
+// share taken away ends in time, and forgets idle people. Checks work without it. Call it once.
 func (d *Directory) Start() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -155,7 +161,7 @@ func (d *Directory) Start() {
 }
 
 func (d *Directory) run() {
-	tick := time.NewTicker(minBackoff)
+	tick := time.NewTicker(max(min(minBackoff, d.cfg.Recheck/10), time.Millisecond))
 	defer tick.Stop()
 	pruned := time.Now()
 	for {
@@ -163,17 +169,26 @@ func (d *Directory) run() {
 		case <-d.ctx.Done():
 			return
 		case now := <-tick.C:
-			d.mu.Lock()
-			if d.cfg.OwnerToken != "" && d.ask.failures > 0 && d.ask.due(now, 0, 0) {
-				d.start(&d.ask, d.askOwner)
-			}
-			d.mu.Unlock()
+			d.renew(now)
 			if now.Sub(pruned) >= time.Hour {
 				pruned = now
 				d.prune(now)
 			}
 		}
 	}
+}
+
+// renew asks for what will soon be old, and again for what could not be had.
+func (d *Directory) renew(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cfg.OwnerToken == "" {
+		return
+	}
+	if d.ask.failures > 0 && d.ask.due(now, 0, 0) || d.ask.failures == 0 && d.ask.due(now, d.viewAge(now), d.cfg.Recheck*4/5) {
+		d.start(&d.ask, d.askOwner)
+	}
+	d.askShelves(now, func(s *shelf) bool { return s.ask.failures > 0 })
 }
 
 // Close cancels what is being asked and waits for it. Answers in memory go on to be given.
@@ -214,8 +229,9 @@ func (d *Directory) Refresh(ctx context.Context, id int64, maxAge time.Duration)
 	return d.look(ctx, p, &maxAge)
 }
 
-// Doubt is for whoever refuses somebody by an answer of [Directory.Lookup]: a "no" by any policy is as old as 30 s at most, so
-// that a new share or a place in the Home works at the next try. It waits for nothing.
+// Doubt is for whoever refuses somebody by an answer of [Directory.Lookup]: plex.tv is asked again at once, or when its answer is
+// 10 s old, so that a new share, a library or a place in the Home works at the next try. It waits for nothing, and however many
+// are refused, plex.tv is not asked more often.
 func (d *Directory) Doubt(id int64) {
 	p, err := d.person(id)
 	if err != nil {
@@ -223,9 +239,9 @@ func (d *Directory) Doubt(id int64) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now := time.Now()
-	d.wakeOwner(p, now, &d.noFor)
-	d.wakePerson(p, now, &d.noFor, false)
+	now, age := time.Now(), minAge
+	d.doubt(&d.ask, d.viewAge(now), func() { d.wakeOwner(time.Now(), &age) })
+	d.doubt(p.ask, now.Sub(p.rec.At), func() { d.wakePerson(p, time.Now(), &age, false) })
 }
 
 // SignedIn is for somebody who has just proved who they are: account is what plex.tv said about this very token. The token
@@ -250,9 +266,10 @@ func (d *Directory) SignedIn(ctx context.Context, account Account, t Token) (*An
 func (d *Directory) look(ctx context.Context, p *person, maxAge *time.Duration) (*Answer, error) {
 	p.used.Store(time.Now().Unix())
 	d.mu.Lock()
-	owner := d.wakeOwner(p, time.Now(), maxAge)
+	owner := d.wakeOwner(time.Now(), maxAge)
 	d.mu.Unlock()
 	wait(ctx, owner)
+	d.awaitShelves(ctx, maxAge != nil)
 	d.awaitPerson(ctx, p, maxAge, owner != nil)
 
 	d.mu.Lock()

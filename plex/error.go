@@ -22,7 +22,7 @@ var (
 
 // Error is an answer of plex.tv that is no good. Its text is made of fixed words and numbers: never a body, a token, a URL or a PIN.
 type Error struct {
-	Op         string        // which question: create_pin, check_pin, user, resources, users, shared_servers
+	Op         string        // which question: create_pin, check_pin, user, resources, users, shared_servers, server
 	Status     int           // HTTP status; 0: no answer came
 	Reason     string        // what was wrong with it
 	RetryAfter time.Duration // how long plex.tv asks to be left alone, at most 10 minutes; 0: it did not say

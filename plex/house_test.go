@@ -21,6 +21,8 @@ const (
 
 	robin = 70010009
 	casey = 70010001
+
+	ownersView = 5 // requests: the account, its servers, its people; and of the one allowed server, the libraries and the shares
 )
 
 // memory is a store that forgets with the test.
@@ -29,6 +31,8 @@ type memory struct {
 	tokens  map[int64]plex.Token
 	answers map[int64][]byte
 	owner   []byte
+	fresh   []byte
+	saves   int // of the owner's view, not only of when it was got
 	reads   int
 	err     error // of every call
 }
@@ -51,6 +55,9 @@ func (m *memory) set(f func()) error {
 	return m.err
 }
 
+// breaks makes every call fail from now on; nil: none.
+func (m *memory) breaks(err error) { m.mu.Lock(); defer m.mu.Unlock(); m.err = err }
+
 func (m *memory) SavePerson(id int64, b []byte) error { return m.set(func() { m.answers[id] = b }) }
 
 func (m *memory) SaveToken(id int64, t plex.Token) error {
@@ -61,9 +68,15 @@ func (m *memory) ForgetPerson(id int64) error {
 	return m.set(func() { delete(m.tokens, id); delete(m.answers, id) })
 }
 
-func (m *memory) Owner() ([]byte, error) { m.mu.Lock(); defer m.mu.Unlock(); return m.owner, m.err }
+func (m *memory) Owner() (view, fresh []byte, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.owner, m.fresh, m.err
+}
 
-func (m *memory) SaveOwner(b []byte) error { return m.set(func() { m.owner = b }) }
+func (m *memory) SaveOwner(b []byte) error { return m.set(func() { m.owner = b; m.saves++ }) }
+
+func (m *memory) SaveOwnerFresh(b []byte) error { return m.set(func() { m.fresh = b }) }
 
 // house is a home server's sign-in: a plex.tv, a store, and a directory that can be restarted over them.
 type house struct {
@@ -166,6 +179,13 @@ func (h *house) check(name string) (*plex.Answer, error) {
 	return a, err
 }
 
+// refuse is what a check does besides that refuses somebody.
+func (h *house) refuse(name string) {
+	h.t.Helper()
+	h.dir.Doubt(h.id(name))
+	synctest.Wait()
+}
+
 // is fails the test unless a check of the person gives want: their tiers and the number of servers, "no", or an error.
 func (h *house) is(name, want string) {
 	h.t.Helper()
@@ -202,7 +222,7 @@ func says(a *plex.Answer, err error) string {
 
 func (h *house) requests() int {
 	n := 0
-	for _, e := range []plextest.Endpoint{plextest.User, plextest.Resources, plextest.Users, plextest.SharedServers} {
+	for _, e := range []plextest.Endpoint{plextest.User, plextest.Resources, plextest.Users, plextest.SharedServers, plextest.Libraries} {
 		n += h.Requests(e)
 	}
 	return n

@@ -2,7 +2,6 @@ package plex
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -73,33 +72,6 @@ func (d *Directory) Problems() []string {
 	return list
 }
 
-// loadOwner reads the owner's view as it was before a restart. It counts only for the owner and the servers of today.
-func (d *Directory) loadOwner() error {
-	b, err := d.cfg.Store.Owner()
-	if err != nil {
-		return fmt.Errorf("plex: the owner's view cannot be read from the store: %w", err)
-	}
-	var v ownerView
-	if len(b) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(b, &v); err != nil || v.Owner.ID <= 0 {
-		d.log.Warn("the stored owner's view cannot be read and is ignored")
-		return nil
-	}
-	if d.cfg.Owner != 0 && d.cfg.Owner != v.Owner.ID {
-		return nil
-	}
-	d.pinned = v.Owner.ID
-	if d.cfg.OwnerToken != "" && len(only(v.Servers, d.allowed)) > 0 && !d.fromTheFuture(v.At) {
-		d.view = &v
-	}
-	return nil
-}
-
-// fromTheFuture reports whether a stored time is so far ahead that the clock must have been set back: such an answer could serve for ever.
-func (d *Directory) fromTheFuture(t time.Time) bool { return t.After(time.Now().Add(d.cfg.Recheck)) }
-
 // askOwner renews the owner's view.
 func (d *Directory) askOwner(ctx context.Context) {
 	v, err := d.fetchOwner(ctx)
@@ -107,18 +79,15 @@ func (d *Directory) askOwner(ctx context.Context) {
 	defer d.disk.Unlock()
 	d.mu.Lock()
 	before, failures, pinned := d.trouble, d.ask.failures, d.pinned
-	save := d.settleOwner(v, err)
+	changed := d.settleOwner(v, err)
+	if err == nil {
+		d.askShelves(time.Now(), func(*shelf) bool { return true })
+	}
 	after := d.trouble
 	d.mu.Unlock()
 
-	if save != nil {
-		b, e := json.Marshal(save)
-		if e == nil {
-			e = d.cfg.Store.SaveOwner(b)
-		}
-		if e != nil {
-			d.log.Error("the owner's view cannot be stored", "err", e)
-		}
+	if changed || err == nil {
+		d.keep(changed)
 	}
 	switch {
 	case after.kind != fine && after != before:
@@ -131,35 +100,62 @@ func (d *Directory) askOwner(ctx context.Context) {
 	}
 }
 
-// settleOwner takes over what plex.tv said and returns what to store, nil for nothing. The caller holds mu.
-func (d *Directory) settleOwner(v *ownerView, err error) (save *ownerView) {
+// settleOwner takes over what plex.tv said and reports whether that is more than a later time. The caller holds mu.
+func (d *Directory) settleOwner(v *ownerView, err error) (changed bool) {
 	defer d.epoch.Add(1)
 	now := time.Now()
 	if err == nil {
+		changed = !v.same(d.view)
+		if d.pinned != v.Owner.ID {
+			d.dropView()
+		}
 		v.At = now
 		d.view, d.pinned, d.trouble = v, v.Owner.ID, trouble{}
 		d.ask.answered()
-		return v
+		return changed
 	}
 	d.ask.failed(now, err)
 	var t trouble
 	switch {
 	case errors.As(err, &t):
-		d.trouble = t
-		if d.view != nil {
-			save = &ownerView{Owner: Account{ID: d.pinned}}
-		}
-		d.view = nil
+		d.trouble, changed = t, d.view != nil
+		d.dropView()
 	case v != nil: // the owner's it is, though their list cannot be had
 		d.trouble = trouble{}
-		if d.pinned != v.Owner.ID {
-			d.view, d.pinned = nil, v.Owner.ID
-			save = &ownerView{Owner: Account{ID: d.pinned}}
+		if changed = d.pinned != v.Owner.ID; changed {
+			d.pinned = v.Owner.ID
+			d.dropView()
 		}
 	case errors.Is(err, ErrUnauthorized):
 		d.trouble = trouble{rejected, "plex.tv rejects the owner's token: give Usher a new one"}
 	}
-	return save
+	return changed
+}
+
+// dropView forgets what an account showed that is not the owner's.
+func (d *Directory) dropView() {
+	d.view = nil
+	for _, s := range d.shelves {
+		s.libs = nil
+	}
+}
+
+// ViewState is how the owner's view stands.
+type ViewState struct {
+	TokenOK bool      // there is an owner's token, and plex.tv has said nothing against it
+	At      time.Time // when plex.tv last showed the view; zero: never
+	People  int       // on the owner's list
+}
+
+// View says how the owner's view stands, for metrics.
+func (d *Directory) View() ViewState {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := ViewState{TokenOK: d.cfg.OwnerToken != "" && d.trouble.kind == fine}
+	if d.view != nil {
+		s.At, s.People = d.view.At, len(d.view.People)
+	}
+	return s
 }
 
 // fetchOwner asks whose the token is, that its account owns an allowed server, and who is on its list, all at once. An error is

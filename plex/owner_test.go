@@ -227,6 +227,24 @@ func TestAStoredViewIsOfTheServersOfItsDay(t *testing.T) {
 	})
 }
 
+// The owner gives one of two servers up, and nothing else changes.
+func TestAServerIsNoLongerTheOwners(t *testing.T) {
+	inHouse(t, []option{withToken("robin"), func(h *house) { h.cfg.Servers = []string{plextest.Attic, plextest.Cellar} }}, func(t *testing.T, h *house) {
+		_, _ = h.signIn("robin")
+		h.EditMachine("robin", plextest.Cellar, func(m *plextest.Machine) { m.Provides = "player" })
+		time.Sleep(recheck)
+		_, _ = h.check("robin")
+		if a, err := h.check("robin"); err != nil || len(a.Servers) != 1 {
+			t.Errorf("%+v %v", a, err)
+		}
+		h.Fail(plextest.Any, plextest.Maintenance())
+		h.restart() // that is in the store too
+		if p := h.dir.Problems(); len(p) != 1 || !strings.Contains(p[0], plextest.Cellar) {
+			t.Error(p)
+		}
+	})
+}
+
 func TestAClockThatWasAheadOfTheOwnersView(t *testing.T) {
 	inHouse(t, []option{withToken("robin")}, func(t *testing.T, h *house) {
 		_, _ = h.signIn("casey")

@@ -27,6 +27,19 @@ func (d *Directory) person(id int64) (*person, error) {
 	if v, ok := d.people.Get(key); ok {
 		return v.(*person), nil
 	}
+	p, err := d.stored(id)
+	if err != nil {
+		return nil, err
+	}
+	if d.people.ItemCount() >= maxPeople {
+		d.people.Flush() // everybody is in the store
+	}
+	d.people.Set(key, p, cache.NoExpiration)
+	return p, nil
+}
+
+// stored reads somebody from the store.
+func (d *Directory) stored(id int64) (*person, error) {
 	t, b, err := d.cfg.Store.Person(id)
 	if err != nil {
 		return nil, fmt.Errorf("plex: person %d cannot be read from the store: %w", id, errors.Join(ErrUnavailable, err))
@@ -44,10 +57,6 @@ func (d *Directory) person(id int64) (*person, error) {
 			*at = time.Time{}
 		}
 	}
-	if d.people.ItemCount() >= maxPeople {
-		d.people.Flush() // everybody is in the store
-	}
-	d.people.Set(key, p, cache.NoExpiration)
 	return p, nil
 }
 
@@ -196,7 +205,6 @@ func (d *Directory) reject(p *person, a *asking, t Token) {
 	if vouched {
 		return
 	}
-	d.log.Info("plex.tv rejects a person's token: they are signed out", "person", p.id)
 	if err := d.cfg.Store.ForgetPerson(p.id); err != nil {
 		d.log.Error("a person whose token is dead cannot be forgotten", "person", p.id, "err", err)
 	}

@@ -7,7 +7,8 @@
 //
 // [Directory] keeps, for each person, the last good answer in memory and in a store, and refreshes it in the background.
 //
-// What it refuses: redirects, cookies, bodies over 2 MB, a server that only claims the machine identifier of an allowed one,
+// What it refuses: redirects, cookies, bodies over 2 MB, lists over 64 MB or of more than 20,000 rows, XML
+// that holds more than such a list does, a server that only claims the machine identifier of an allowed one,
 // an id that is not a positive number, an answer about somebody else, a pending invitation.
 //
 // What it trusts: plex.tv, as far as TLS proves that it is plex.tv; the configuration; the store. It never trusts a name:

@@ -176,6 +176,29 @@ func TestTheOwnersViewIsTheStronger(t *testing.T) {
 	})
 }
 
+// Somebody leaves the Home and stays a friend: nothing else on the owner's list changes.
+func TestAPlaceInTheHomeEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, store := &script{row: `<User id="70010001" home="1"/>`, owners: ownedAttic, persons: `[]`}, newMemory()
+		d := scripted(t, s.answer, plex.DirectoryConfig{OwnerToken: testToken, Store: store})
+		if got := says(d.SignedIn(t.Context(), plex.Account{ID: casey}, "test-token-casey")); got != "friend home" {
+			t.Fatal(got)
+		}
+		s.row = `<User id="70010001" home="0"/>`
+		time.Sleep(recheck)
+		_, _ = d.Lookup(t.Context(), casey)
+		synctest.Wait()
+		if got := says(d.Lookup(t.Context(), casey)); got != "friend" {
+			t.Error(got)
+		}
+		d = scripted(t, func(*http.Request) roundTrip { return answer(503, "", "") }, plex.DirectoryConfig{OwnerToken: testToken, Store: store})
+		if got := says(d.Lookup(t.Context(), casey)); got != "friend" {
+			t.Errorf("after a restart: %q", got)
+		}
+	})
+}
+
 func TestWhatDoesNotMakeAnOwner(t *testing.T) {
 	t.Parallel()
 	for name, list := range map[string]string{
@@ -231,7 +254,10 @@ func (s *script) answer(r *http.Request) roundTrip {
 func scripted(t *testing.T, plexTV func(*http.Request) roundTrip, cfg plex.DirectoryConfig) *plex.Directory {
 	t.Helper()
 	cfg.Client = newClient(t, roundTrip(func(r *http.Request) (*http.Response, error) { return plexTV(r)(r) }))
-	cfg.Store, cfg.Servers, cfg.Recheck, cfg.Grace = newMemory(), []string{plextest.Attic}, recheck, grace
+	cfg.Servers, cfg.Recheck, cfg.Grace = []string{plextest.Attic}, recheck, grace
+	if cfg.Store == nil {
+		cfg.Store = newMemory()
+	}
 	d, err := plex.NewDirectory(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ const (
 	SignOut       Endpoint = "DELETE /api/v2/users/signout"
 	Users         Endpoint = "GET /api/users"
 	SharedServers Endpoint = "GET /api/servers/{id}/shared_servers"
+	Libraries     Endpoint = "GET /api/servers/{id}"
 
 	AuthPage Endpoint = "GET /auth"          // the sign-in page
 	Approve  Endpoint = "POST /auth/approve" // what the page sends when a person was chosen
@@ -49,6 +50,7 @@ func (s *Server) routes() *http.ServeMux {
 		SignOut:       s.signOut,
 		Users:         s.users,
 		SharedServers: s.sharedServers,
+		Libraries:     s.libraries,
 		AuthPage:      s.authPage,
 		Approve:       s.approvePIN,
 		Unknown:       s.unknown,

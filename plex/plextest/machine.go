@@ -58,6 +58,23 @@ func (w *world) share(p *Person, m *Machine, accepted bool, libraries ...string)
 		&share{no: w.lastNo, machine: m, accepted: accepted, all: len(libraries) == 0, libraries: libraries})
 }
 
+// shareOf is p's share of m, of libraries by name; it panics if there is none.
+func (w *world) shareOf(p *Person, m *Machine) *share {
+	for _, sh := range w.shares[p.ID] {
+		if sh.machine != m {
+			continue
+		}
+		if sh.all {
+			sh.all, sh.libraries = false, nil
+			for _, l := range m.Libraries {
+				sh.libraries = append(sh.libraries, l.Title)
+			}
+		}
+		return sh
+	}
+	panic(fmt.Sprintf("plextest: %s has no share of %s", p.Name, m.Name))
+}
+
 func (w *world) unshare(p *Person, m *Machine) {
 	w.shares[p.ID] = slices.DeleteFunc(w.shares[p.ID], func(sh *share) bool { return sh.machine == m })
 }
@@ -103,6 +120,23 @@ func (s *Server) Invite(name, machine string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.share(s.person(name), s.machine("robin", machine), false)
+}
+
+// GiveLibraries adds libraries to what a person has been offered of one of
+// robin's servers, accepted or not; TakeLibraries removes some. Once some are
+// named, a share is no longer of all and of all to come.
+func (s *Server) GiveLibraries(name, machine string, titles ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shareOf(s.person(name), s.machine("robin", machine))
+	sh.libraries = append(sh.libraries, titles...)
+}
+
+func (s *Server) TakeLibraries(name, machine string, titles ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shareOf(s.person(name), s.machine("robin", machine))
+	sh.libraries = slices.DeleteFunc(sh.libraries, func(l string) bool { return slices.Contains(titles, l) })
 }
 
 // Unshare ends a share or an invitation of one of robin's servers. The

@@ -83,24 +83,31 @@ func (s *Server) userElement(me, p *Person) element {
 	return e
 }
 
-// sharedServers lists who was invited to a server, for its owner only. What
-// plex.tv answers to somebody else is not known; here it is 404. XML whatever
-// one accepts.
+// owned is the server of the token's account that a request names. What plex.tv
+// answers to somebody else is not known; here it is 404.
+func (s *Server) owned(r *http.Request) (m *Machine, refusal reply) {
+	me := s.bearer(r)
+	if me == nil {
+		return nil, noTokenV1()
+	}
+	for _, m := range s.devices {
+		if m.ID == r.PathValue("id") && strings.EqualFold(m.Owner, me.Name) {
+			return m, reply{}
+		}
+	}
+	return nil, xmlReply(http.StatusNotFound, el("errors").with(el("error", "code", "1002",
+		"message", "The requested resource or endpoint could not be found", "status", "404")))
+}
+
+// sharedServers lists who was invited to a server, for its owner only. XML
+// whatever one accepts.
 func (s *Server) sharedServers(r *http.Request) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	me := s.bearer(r)
-	if me == nil {
-		return noTokenV1()
+	m, refusal := s.owned(r)
+	if m == nil {
+		return refusal
 	}
-	i := slices.IndexFunc(s.devices, func(m *Machine) bool {
-		return m.ID == r.PathValue("id") && strings.EqualFold(m.Owner, me.Name)
-	})
-	if i < 0 {
-		return xmlReply(http.StatusNotFound, el("errors").with(el("error", "code", "1002",
-			"message", "The requested resource or endpoint could not be found", "status", "404")))
-	}
-	m := s.devices[i]
 	var list []element
 	for _, p := range s.byIDSorted() {
 		for _, sh := range s.shares[p.ID] {
@@ -110,6 +117,31 @@ func (s *Server) sharedServers(r *http.Request) reply {
 		}
 	}
 	return xmlReply(http.StatusOK, container("machineIdentifier", m.ID, "size", strconv.Itoa(len(list))).with(list...))
+}
+
+// libraries lists all libraries of a server, for its owner only. XML whatever
+// one accepts. The size counts the libraries, as in the one answer that has
+// been published.
+func (s *Server) libraries(r *http.Request) reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, refusal := s.owned(r)
+	if m == nil {
+		return refusal
+	}
+	e := el("Server", "name", m.Name, "address", "203.0.113.9", "port", "32400", "version", "1.43.2.10687-563d026ea",
+		"scheme", "http", "host", "203.0.113.9", "localAddresses", "192.0.2.10", "machineIdentifier", m.ID,
+		"createdAt", number(created().Unix()), "updatedAt", number(created().Unix()), "owned", "1", "synced", "0")
+	for i, l := range m.Libraries {
+		e.kids = append(e.kids, section(i, l))
+	}
+	return xmlReply(http.StatusOK, container("machineIdentifier", "fedcba9876543210fedcba9876543210fedcba98",
+		"size", strconv.Itoa(len(e.kids))).with(e))
+}
+
+// section is a library: its id is plex.tv's, its key the server's own.
+func section(i int, l Library, attrs ...string) element {
+	return el("Section", append([]string{"id", strconv.Itoa(900001 + i), "key", strconv.Itoa(i + 1), "title", l.Title, "type", l.Type}, attrs...)...)
 }
 
 func sharedServer(p *Person, sh *share) element {
@@ -122,8 +154,7 @@ func sharedServer(p *Person, sh *share) element {
 		"acceptedAt", accepted, "invitedAt", number(created().Unix()), "owned", "0",
 		"allLibraries", flag(sh.all)}, restrictions()...)...)
 	for i, l := range sh.machine.Libraries {
-		e.kids = append(e.kids, el("Section", "id", strconv.Itoa(900001+i), "key", strconv.Itoa(i+1),
-			"title", l.Title, "type", l.Type, "shared", flag(sh.has(l.Title))))
+		e.kids = append(e.kids, section(i, l, "shared", flag(sh.has(l.Title))))
 	}
 	return e
 }

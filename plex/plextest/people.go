@@ -62,8 +62,8 @@ type Person struct {
 
 // The sample servers of robin, by machine identifier.
 const (
-	Attic  = "0123456789abcdef0123456789abcdef01234567" // libraries Films, Shows, Music
-	Cellar = "89abcdef0123456789abcdef0123456789abcdef" // library Archive; offline, and a client too
+	Attic  = "0123456789abcdef0123456789abcdef01234567" // libraries Films, Shows, Music, and "Home, Videos"
+	Cellar = "89abcdef0123456789abcdef0123456789abcdef" // libraries Films, Books; offline, and a client too
 )
 
 // world is the people and what they have to do with each other.
@@ -89,9 +89,9 @@ func newWorld() world {
 		lastNo:  55500,
 	}
 	attic := &Machine{ID: Attic, Name: "Attic", Owner: "robin", Provides: "server",
-		Libraries: []Library{{"Films", "movie"}, {"Shows", "show"}, {"Music", "artist"}}}
+		Libraries: []Library{{"Films", "movie"}, {"Shows", "show"}, {"Music", "artist"}, {"Home, Videos", "movie"}}}
 	cellar := &Machine{ID: Cellar, Name: "Cellar", Owner: "robin", Provides: "server,client",
-		Offline: true, TellOwner: true, Libraries: []Library{{"Archive", "movie"}}}
+		Offline: true, TellOwner: true, Libraries: []Library{{"Films", "movie"}, {"Books", "artist"}}}
 	w.devices = append(w.devices, attic, cellar)
 	for _, p := range []Person{
 		{Name: "robin", ID: 70010009, Kind: Owner},
@@ -205,6 +205,16 @@ func (s *Server) AddPerson(p Person) Person {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.add(p)
+}
+
+// AddPeople adds n accounts of a kind at once, called guest1, guest2, … by the
+// number of people that there are.
+func (s *Server) AddPeople(n int, k Kind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.add(Person{Name: fmt.Sprintf("guest%d", len(s.byID)+1), Kind: k})
+	}
 }
 
 // Edit changes what plex.tv says of a person. Name and ID stay.

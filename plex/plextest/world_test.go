@@ -215,8 +215,15 @@ type container struct {
 			Number  int    `xml:"numLibraries,attr"`
 		} `xml:"Server"`
 	} `xml:"User"`
+	Server struct {
+		Machine  string `xml:"machineIdentifier,attr"`
+		Sections []struct {
+			Title string `xml:"title,attr"`
+		} `xml:"Section"`
+	}
 	Shares []struct {
 		Username string `xml:"username,attr"`
+		All      int    `xml:"allLibraries,attr"`
 		UserID   int64  `xml:"userID,attr"`
 		Accepted int64  `xml:"acceptedAt,attr"`
 		Sections []struct {
@@ -246,11 +253,11 @@ func TestUsers(t *testing.T) {
 		return b.String()
 	}
 	want := `70010001 home=0 restricted=0 [0123 pending=0 libraries=2]
-70010002 home=1 restricted=1 [0123 pending=0 libraries=3]
-70010003 home=1 restricted=0 [0123 pending=0 libraries=3]
+70010002 home=1 restricted=1 [0123 pending=0 libraries=4]
+70010003 home=1 restricted=0 [0123 pending=0 libraries=4]
 70010004 home=0 restricted=0
-70010005 home=0 restricted=0 [0123 pending=1 libraries=3]
-70010006 home=0 restricted=0 [89ab pending=0 libraries=1]
+70010005 home=0 restricted=0 [0123 pending=1 libraries=4]
+70010006 home=0 restricted=0 [89ab pending=0 libraries=2]
 `
 	if diff := cmp.Diff(want, list("robin")); diff != "" {
 		t.Error(diff)
@@ -279,33 +286,73 @@ func TestSharedServers(t *testing.T) {
 	if v := decode[container](t, get(t, s, attic, "X-Plex-Token", s.Token("ivan", gate))); len(v.Shares) != 0 {
 		t.Errorf("the impostor sees the real server's shares: %+v", v)
 	}
-	var b strings.Builder
-	v := decode[container](t, get(t, s, attic, "X-Plex-Token", s.Token("robin", gate)))
-	for _, x := range v.Shares {
-		fmt.Fprintf(&b, "%d %s accepted=%v:", x.UserID, x.Username, x.Accepted > 0)
-		for _, l := range x.Sections {
-			if l.Shared == 1 {
-				fmt.Fprint(&b, " ", l.Title)
+	step := func(what, want string) {
+		t.Helper()
+		var b strings.Builder
+		v := decode[container](t, get(t, s, attic, "X-Plex-Token", s.Token("robin", gate)))
+		for _, x := range v.Shares {
+			fmt.Fprintf(&b, "%d %s accepted=%v all=%d:", x.UserID, x.Username, x.Accepted > 0, x.All)
+			for _, l := range x.Sections {
+				if l.Shared == 1 {
+					fmt.Fprintf(&b, " %q", l.Title)
+				}
 			}
+			b.WriteString("\n")
 		}
-		b.WriteString("\n")
+		if diff := cmp.Diff(want, b.String()); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
 	}
-	want := `70010001 casey accepted=true: Films Shows
-70010002  accepted=true: Films Shows Music
-70010003 sam accepted=true: Films Shows Music
-70010005 pat accepted=false: Films Shows Music
+	const others = `70010002  accepted=true all=1: "Films" "Shows" "Music" "Home, Videos"
+70010003 sam accepted=true all=1: "Films" "Shows" "Music" "Home, Videos"
+70010005 pat accepted=false all=1: "Films" "Shows" "Music" "Home, Videos"
 `
-	if diff := cmp.Diff(want, b.String()); diff != "" {
-		t.Error(diff)
+	step("at first", "70010001 casey accepted=true all=0: \"Films\" \"Shows\"\n"+others)
+	s.GiveLibraries("casey", plextest.Attic, "Music")
+	s.TakeLibraries("casey", plextest.Attic, "Films")
+	step("one given, one taken", "70010001 casey accepted=true all=0: \"Shows\" \"Music\"\n"+others)
+	s.TakeLibraries("pat", plextest.Attic, "Music")
+	step("one of all taken", "70010001 casey accepted=true all=0: \"Shows\" \"Music\"\n"+
+		strings.Replace(others, `pat accepted=false all=1: "Films" "Shows" "Music"`, `pat accepted=false all=0: "Films" "Shows"`, 1))
+}
+
+func TestLibraries(t *testing.T) {
+	t.Parallel()
+	s := plextest.Start(t)
+	for _, c := range []struct{ name, server, want string }{
+		{"robin", plextest.Attic, `["Films" "Shows" "Music" "Home, Videos"]`},
+		{"robin", plextest.Cellar, `["Films" "Books"]`},
+		{"ivan", plextest.Attic, `["Films"]`}, // the impostor's own
+	} {
+		var titles []string
+		v := decode[container](t, get(t, s, "/api/servers/"+c.server, "X-Plex-Token", s.Token(c.name, gate)))
+		for _, l := range v.Server.Sections {
+			titles = append(titles, l.Title)
+		}
+		if got := fmt.Sprintf("%q", titles); got != c.want || v.Size != len(titles) || v.Server.Machine != c.server {
+			t.Errorf("%s, %.4s: %s (size %d, of %q), want %s", c.name, c.server, got, v.Size, v.Server.Machine, c.want)
+		}
+	}
+	for name, want := range map[string]int{"casey": 404, "mallory": 404} {
+		if res := get(t, s, "/api/servers/"+plextest.Attic, "X-Plex-Token", s.Token(name, gate)); res.StatusCode != want {
+			t.Errorf("%s, who does not own the server, got %d", name, res.StatusCode)
+		}
+	}
+	if res := get(t, s, "/api/servers/"+plextest.Attic, "X-Plex-Token", "test-token-made-up"); res.StatusCode != 401 {
+		t.Errorf("a bad token got %d", res.StatusCode)
+	}
+	s.Fail(plextest.Libraries, plextest.Maintenance())
+	if res := get(t, s, "/api/servers/"+plextest.Attic, "X-Plex-Token", s.Token("robin", gate)); res.StatusCode != 503 {
+		t.Errorf("made to fail, it got %d", res.StatusCode)
 	}
 }
 
 func TestManyPeople(t *testing.T) {
 	t.Parallel()
 	s := plextest.Start(t)
-	for i := range 2000 {
-		p := s.AddPerson(plextest.Person{Name: fmt.Sprintf("guest%d", i), Kind: plextest.Shared})
-		if p.ID == 0 || p.Username == "" || p.UUID == "" {
+	s.AddPeople(2000, plextest.Shared)
+	for _, p := range s.People() {
+		if p.ID == 0 || p.Title == "" || p.UUID == "" {
 			t.Fatalf("not filled in: %+v", p)
 		}
 		s.Token(p.Name, gate)
