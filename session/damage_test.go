@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,12 @@ func fullStore(t testing.TB) []byte {
 		if _, err := store.Begin(session.Session{Account: 1 + i%9, Audience: "example.com", Device: agent, Expires: time.Now().Add(hour)}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for i := range int64(40) {
+		makeKey(t, store, session.Key{Account: 1 + i%9, Name: fmt.Sprint(i), Hosts: []string{"app.example.com", "*.media.example.com"}})
+	}
+	for i := range int64(300) {
+		store.AddEvent(session.Event{Kind: session.EventSignIn, Result: "ok", Account: 1 + i%9, App: "auth.example.com"})
 	}
 	for i := range int64(5) {
 		if err := errors.Join(store.SaveToken(1+i, "test-token"), store.SaveAnswer(1+i, make([]byte, 5_000)), store.EndAll(2)); err != nil {
@@ -91,6 +98,8 @@ func bucket(name, key, value string) func(*bbolt.Tx) error {
 
 func TestFilesThatAreNoStore(t *testing.T) {
 	t.Parallel()
+	const goodKey = `{"id":"A","account":1,"name":"phone","hosts":["app.example.com"],"made":"2026-01-01T00:00:00Z","ends":"2027-01-01T00:00:00Z","last_used":"0001-01-01T00:00:00Z","last_address":"","all":false}`
+	hash := strings.Repeat("h", 32)
 	full := fullStore(t)
 	random := make([]byte, 100_000)
 	for i := range random {
@@ -112,12 +121,30 @@ func TestFilesThatAreNoStore(t *testing.T) {
 		"no schema":                     bolt(t, nil, bucket("usher", "a", "b")),
 		"schema zero":                   bolt(t, nil, bucket("usher", "schema", "0")),
 		"buckets missing":               bolt(t, nil, bucket("usher", "schema", "1")),
+		"keys missing": bolt(t, nil, func(tx *bbolt.Tx) error {
+			err := bucket("usher", "schema", "2")(tx)
+			for _, name := range []string{"settings", "tokens", "answers", "signed out", "sessions", "ended"} {
+				err = errors.Join(err, bucket(name, "12345678", "12345678")(tx))
+			}
+			return errors.Join(err, tx.Bucket([]byte("sessions")).Delete([]byte("12345678")))
+		}),
 	}
 	for name, change := range map[string]func(*bbolt.Tx) error{
 		"a session that is no JSON":  bucket("sessions", "AAAA", "{"),
 		"a sign-out without a time":  bucket("ended", "AAAA", "soon"),
 		"a mark of nobody":           bucket("signed out", "casey", "12345678"),
 		"a schema that is no number": bucket("usher", "schema", "x"),
+		"a key that is no JSON":      bucket("keys", hash, "{"),
+		"a key that is null":         bucket("keys", hash, "null"),
+		"a key of no hash":           bucket("keys", "AAAA", goodKey),
+		"a key of nobody":            bucket("keys", hash, strings.Replace(goodKey, `"account"`, `"akkount"`, 1)),
+		"a key without an id":        bucket("keys", hash, strings.Replace(goodKey, `"id"`, `"jd"`, 1)),
+		"a key that lost its hosts":  bucket("keys", hash, strings.Replace(goodKey, `"hosts"`, `"hosus"`, 1)),
+		"a key that ends never":      bucket("keys", hash, strings.Replace(goodKey, "2027", "9027", 1)),
+		"keys in keys": func(tx *bbolt.Tx) error {
+			_, err := tx.Bucket([]byte("keys")).CreateBucket([]byte(hash))
+			return err
+		},
 	} {
 		path := put(t, full)
 		db, err := bbolt.Open(path, 0o600, nil)
@@ -137,8 +164,13 @@ func TestFilesThatAreNoStore(t *testing.T) {
 	}
 	t.Run("newer", func(t *testing.T) {
 		t.Parallel()
-		path := bolt(t, nil, bucket("usher", "schema", "2"))
-		untouched(t, path, func() { refused(t, path, session.ErrNewer) })
+		path := bolt(t, nil, bucket("usher", "schema", "3"))
+		untouched(t, path, func() {
+			refused(t, path, session.ErrNewer)
+			if _, err := session.Inspect(path); !errors.Is(err, session.ErrNewer) {
+				t.Errorf("looked into: %v", err)
+			}
+		})
 	})
 }
 
@@ -214,15 +246,19 @@ func survives(t *testing.T, name, path string, b []byte) bool {
 		return false
 	}
 	s := begin(t, store, casey)
-	if err := errors.Join(store.SaveAnswer(casey, make([]byte, 50_000)), store.EndAll(3), store.Prune(time.Now()), store.Close()); err != nil {
+	secret, _ := makeKey(t, store, session.Key{Account: casey, Name: "phone"})
+	store.AddEvent(session.Event{Kind: session.EventSignIn, Result: "ok", Account: casey})
+	_, eventsErr := store.Events(session.EventFilter{})
+	_, countsErr := store.EventCounts()
+	if err := errors.Join(eventsErr, countsErr, store.SaveAnswer(casey, make([]byte, 50_000)), store.EndAll(3), store.Prune(time.Now()), store.Close()); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 	if store, err = session.Open(path, keys, slog.New(slog.DiscardHandler)); err != nil {
 		t.Errorf("%s: it worked, and did not open again: %v", name, err)
 		return true
 	}
-	if !live(store, s) {
-		t.Errorf("%s: it lost a session", name)
+	if !live(store, s) || !opensKey(store, secret) {
+		t.Errorf("%s: it lost a session or a key", name)
 	}
 	if err := store.Close(); err != nil {
 		t.Errorf("%s: %v", name, err)

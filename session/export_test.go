@@ -7,3 +7,6 @@ func DB(s *Store) *bbolt.DB { return s.db }
 
 // CheckTree lets tests check files of other programs.
 var CheckTree = checkTree
+
+// Migrate lets tests have steps of their own.
+var Migrate = migrate

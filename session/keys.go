@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -107,3 +108,13 @@ func (Keys) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText hides the keys from JSON.
 func (Keys) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Names are one word a secret by which it is known again. They reveal nothing of it.
+func (k Keys) Names() []string {
+	var all []string
+	for _, root := range k.roots {
+		key := derive(root, "name")
+		all = append(all, hex.EncodeToString(key[:8]))
+	}
+	return all
+}

@@ -43,6 +43,14 @@ func writer(path string) error {
 			return err
 		}
 		fmt.Println("began", account, s.ID)
+		store.AddEvent(session.Event{Kind: session.EventSignIn, Result: "ok", Account: account})
+		if i%10 == 9 { // which writes
+			all, err := store.Events(session.EventFilter{Limit: 1})
+			if err != nil {
+				return err
+			}
+			fmt.Println("listed", all[0].Account, all[0].ID)
+		}
 		switch all := store.ByAccount(account); {
 		case i%20 == 19:
 			fmt.Println("ending-all", account, "-")
@@ -57,6 +65,20 @@ func writer(path string) error {
 				return err
 			}
 			fmt.Println("ended", account, id)
+		case i%4 == 1:
+			if keys := store.Keys(account); len(keys) > 1 {
+				id := keys[rand.IntN(len(keys))].ID
+				fmt.Println("revoking", account, id)
+				if _, err := store.EndKey(account, id); err != nil {
+					return err
+				}
+				fmt.Println("revoked", account, id)
+			}
+			secret, key, err := store.MakeKey(session.Key{Account: account, Name: fmt.Sprint(time.Now().UnixNano()), Ends: time.Now().Add(hour)})
+			if err != nil {
+				return err
+			}
+			fmt.Println("made", account, key.ID+"/"+string(secret))
 		default:
 			token := fmt.Sprintf("test-token-%d", i)
 			fmt.Println("saving", account, token)
@@ -73,7 +95,11 @@ type state struct {
 	sessions map[string]int64    // id → account: acknowledged, and nobody began to end it
 	ending   []string            // of the sign-out everywhere that was begun last
 	ended    map[string]bool     // acknowledged
+	keys     map[string]string   // id → secret: acknowledged
+	revoking map[string]bool     // id: begun
+	revoked  map[string]bool     // id: acknowledged
 	tokens   map[int64][2]string // the acknowledged one, and one that may have replaced it
+	event    uint64              // acknowledged last
 }
 
 func (s *state) note(line string) error {
@@ -101,6 +127,16 @@ func (s *state) note(line string) error {
 		for _, id := range s.ending {
 			s.ended[id] = true
 		}
+	case "made":
+		id, secret, _ := strings.Cut(rest, "/")
+		s.keys[id] = secret
+	case "revoking":
+		s.revoking[rest] = true
+	case "revoked":
+		s.revoked[rest] = true
+	case "listed":
+		_, err := fmt.Sscan(rest, &s.event)
+		return err
 	case "saving":
 		s.tokens[account] = [2]string{s.tokens[account][0], rest}
 	case "saved":
@@ -114,7 +150,8 @@ func TestKill(t *testing.T) {
 	// Not parallel: until it has become the writer, a new process holds the locks of all stores that are open here,
 	// and a test whose clock stands still cannot wait for that.
 	path := filepath.Join(t.TempDir(), "usher.db")
-	want := state{sessions: make(map[string]int64), ended: make(map[string]bool), tokens: make(map[int64][2]string)}
+	want := state{sessions: make(map[string]int64), ended: make(map[string]bool),
+		keys: make(map[string]string), revoking: make(map[string]bool), revoked: make(map[string]bool), tokens: make(map[int64][2]string)}
 	for round := range 5 {
 		acknowledged := runAndKill(t, path, 20+rand.IntN(60), want.note)
 		if t.Failed() {
@@ -131,6 +168,11 @@ func TestKill(t *testing.T) {
 				t.Errorf("round %d: session %s is back", round, id)
 			}
 		}
+		for id, secret := range want.keys {
+			if opensKey(store, session.KeySecret(secret)) != !want.revoked[id] && (want.revoked[id] || !want.revoking[id]) {
+				t.Errorf("round %d: key %s is lost, or back", round, id)
+			}
+		}
 		for id, tokens := range want.tokens {
 			a, _, err := store.Account(id)
 			if got := string(a.Token); err != nil || (got != tokens[0] && got != tokens[1]) {
@@ -138,10 +180,13 @@ func TestKill(t *testing.T) {
 			}
 			want.tokens[id] = [2]string{string(a.Token), string(a.Token)}
 		}
+		if all, err := store.Events(session.EventFilter{Limit: 1}); err != nil || want.event != 0 && (len(all) == 0 || all[0].ID < want.event) {
+			t.Errorf("round %d: %v, the latest event is %+v, want %d or later", round, err, all, want.event)
+		}
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("round %d: %d lines, %d sessions live, %d ended", round, acknowledged, len(want.sessions), len(want.ended))
+		t.Logf("round %d: %d lines, %d sessions live, %d ended, %d keys", round, acknowledged, len(want.sessions), len(want.ended), len(want.keys))
 	}
 }
 

@@ -182,11 +182,14 @@ func (s *Store) EndAll(account int64) error {
 	})
 }
 
-// Prune removes sessions that are over at now, and the marks of signed-out sessions
-// that would be over by themselves.
+// Prune removes sessions and keys that are over at now, events that are too old, and
+// the marks of signed-out sessions that would be over by themselves.
 func (s *Store) Prune(now time.Time) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if err := s.pruneEvents(now); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	for id, e := range s.sessions {
 		if !now.Before(e.Expires) || !e.SignedIn.After(s.signedOut[e.Account]) {
@@ -194,9 +197,13 @@ func (s *Store) Prune(now time.Time) error {
 		}
 	}
 	s.mu.Unlock()
+	keys, err := s.pruneKeys(now)
+	if err != nil {
+		return err
+	}
 
 	var sessions, marks [][]byte
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err = s.db.View(func(tx *bbolt.Tx) error {
 		for k := range pairs(tx.Bucket(sessionsBucket)) {
 			if s.sessions[string(k)] == nil {
 				sessions = append(sessions, slices.Clone(k))
@@ -209,10 +216,15 @@ func (s *Store) Prune(now time.Time) error {
 		}
 		return nil
 	})
-	if err != nil || len(sessions)+len(marks) == 0 {
+	if err != nil || len(sessions)+len(marks)+len(keys) == 0 {
 		return err
 	}
 	return s.write(func(tx *bbolt.Tx) error {
+		for _, k := range keys {
+			if err := tx.Bucket(keysBucket).Delete(k[:]); err != nil {
+				return err
+			}
+		}
 		for _, k := range sessions {
 			if err := tx.Bucket(sessionsBucket).Delete(k); err != nil {
 				return err
@@ -227,8 +239,9 @@ func (s *Store) Prune(now time.Time) error {
 	})
 }
 
-// flush writes the last-seen times that have changed, in one transaction. An ended
-// session cannot come back by it: it has left the map, and writing keeps it so.
+// flush writes the last-seen times and last uses that have changed, in one
+// transaction. What has ended cannot come back by it: it has left its map, and
+// writing keeps it so.
 func (s *Store) flush() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -240,7 +253,8 @@ func (s *Store) flush() error {
 		}
 	}
 	s.mu.RUnlock()
-	if len(changed) == 0 {
+	used := s.usedKeys()
+	if len(changed)+len(used) == 0 {
 		return nil
 	}
 	err := s.write(func(tx *bbolt.Tx) error {
@@ -249,10 +263,20 @@ func (s *Store) flush() error {
 				return err
 			}
 		}
+		for e, use := range used {
+			k := e.Key
+			k.LastUsed, k.LastAddress = use.at, use.from
+			if err := putKey(tx, e.hash, k); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	for e, use := range used {
+		e.saved = use
 	}
 	for _, c := range changed {
 		s.sessions[c.ID].saved = c.LastSeen.UnixNano()

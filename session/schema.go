@@ -10,8 +10,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// migrations[n] makes schema n out of the one before. Schema 0 is an empty file. A
+// step never changes once a version with it was published: there are files of it.
+var migrations = []func(*bbolt.Tx) error{
+	1: addBuckets(usherBucket, settingsBucket, tokensBucket, answersBucket, signedOutBucket, sessionsBucket, endedBucket),
+	2: addBuckets(keysBucket, eventsBucket, countsBucket),
+}
+
 // schema is the form of the file that this version writes.
-const schema = 1
+var schema = len(migrations) - 1
 
 var (
 	usherBucket     = []byte("usher")      // "schema" → its number in decimal
@@ -21,25 +28,48 @@ var (
 	signedOutBucket = []byte("signed out") // account → time
 	sessionsBucket  = []byte("sessions")   // session id → its JSON
 	endedBucket     = []byte("ended")      // session id → time at which it would have ended by itself
+	keysBucket      = []byte("keys")       // SHA-256 of a key → its JSON; since schema 2
+	eventsBucket    = []byte("events")     // number of an event → [eventRow]; since schema 2; not held in memory, and damage in it refuses no start
+	countsBucket    = []byte("counts")     // day, kind and result of events → how many; since schema 2
 )
 
 // contents is what of a store is held in memory.
 type contents struct {
 	sessions  map[string]*entry
 	signedOut map[int64]time.Time
+	keys      map[keyHash]*keyEntry
 }
 
-// initialize fills a store that is still empty.
-func initialize(tx *bbolt.Tx) error {
-	if empty(tx) {
-		for _, name := range [][]byte{usherBucket, settingsBucket, tokensBucket, answersBucket, signedOutBucket, sessionsBucket, endedBucket} {
-			if _, err := tx.CreateBucket(name); err != nil {
+// addBuckets is a migration that adds what is not there: versions before the first
+// published one made some ahead of their schema.
+func addBuckets(names ...[]byte) func(*bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error {
+		for _, name := range names {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket(usherBucket).Put([]byte("schema"), []byte(strconv.Itoa(schema)))
+		return nil
 	}
-	return nil
+}
+
+// upgrade runs the steps that a file of schema from has not had yet.
+func upgrade(tx *bbolt.Tx, from int, steps []func(*bbolt.Tx) error) error {
+	for to := from + 1; to < len(steps); to++ {
+		if err := steps[to](tx); err != nil {
+			return fmt.Errorf("from schema %d to %d: %w", to-1, to, err)
+		}
+	}
+	return tx.Bucket(usherBucket).Put([]byte("schema"), []byte(strconv.Itoa(len(steps)-1)))
+}
+
+// initialize fills a store that is still empty, and one that has lost its history:
+// that is not worth refusing a start.
+func initialize(tx *bbolt.Tx) error {
+	if empty(tx) {
+		return upgrade(tx, 0, migrations)
+	}
+	return addBuckets(eventsBucket, countsBucket)(tx)
 }
 
 func empty(tx *bbolt.Tx) bool {
@@ -47,19 +77,29 @@ func empty(tx *bbolt.Tx) bool {
 	return k == nil
 }
 
-// read takes a store into memory, or says why it is none of ours.
-func read(tx *bbolt.Tx) (contents, error) {
-	c := contents{make(map[string]*entry), make(map[int64]time.Time)}
+// schemaOf is the schema of a file, 0 where it is empty, or says why it is none of
+// ours.
+func schemaOf(tx *bbolt.Tx) (int, error) {
+	if empty(tx) {
+		return 0, nil
+	}
 	usher := tx.Bucket(usherBucket)
 	if usher == nil {
-		return c, fmt.Errorf("%w: it belongs to another program", ErrDamaged)
+		return 0, fmt.Errorf("%w: it belongs to another program", ErrDamaged)
 	}
-	switch v, err := strconv.Atoi(string(usher.Get([]byte("schema")))); {
+	v, err := strconv.Atoi(string(usher.Get([]byte("schema"))))
+	switch {
 	case err != nil || v < 1:
-		return c, fmt.Errorf("%w: it has no schema version", ErrDamaged)
+		return 0, fmt.Errorf("%w: it has no schema version", ErrDamaged)
 	case v > schema:
-		return c, fmt.Errorf("%w: schema %d, this one reads %d", ErrNewer, v, schema)
+		return 0, fmt.Errorf("%w: schema %d, this one reads %d", ErrNewer, v, schema)
 	}
+	return v, nil
+}
+
+// read takes a store of some schema into memory, or says why it is none of ours.
+func read(tx *bbolt.Tx, of int) (contents, error) {
+	c := contents{make(map[string]*entry), make(map[int64]time.Time), make(map[keyHash]*keyEntry)}
 	for _, name := range [][]byte{settingsBucket, tokensBucket, answersBucket, signedOutBucket, sessionsBucket, endedBucket} {
 		if tx.Bucket(name) == nil {
 			return c, fmt.Errorf("%w: %q is missing", ErrDamaged, name)
@@ -84,6 +124,19 @@ func read(tx *bbolt.Tx) (contents, error) {
 		}
 		if ended.Get(k) == nil {
 			c.sessions[s.ID] = newEntry(s)
+		}
+	}
+	keys := tx.Bucket(keysBucket)
+	if keys == nil && of >= 2 {
+		return c, fmt.Errorf("%w: %q is missing", ErrDamaged, keysBucket)
+	}
+	if keys != nil {
+		for k, v := range pairs(keys) {
+			e, err := readKey(k, v)
+			if err != nil {
+				return c, fmt.Errorf("%w: a key: %w", ErrDamaged, err)
+			}
+			c.keys[e.hash] = e
 		}
 	}
 	return c, nil

@@ -1,6 +1,6 @@
 // Package session remembers who is signed in: it seals the cookie that a browser
 // carries, and keeps what lies behind it (sessions, sign-outs, accounts, settings)
-// in one bbolt file.
+// in one bbolt file, with a history of what happened.
 //
 // A cookie proves nothing alone. It counts when it opens with a listed secret and
 // says word for word what a live session says, for the very domain or host that is
@@ -10,9 +10,12 @@
 // times past or to come, and a store file that is locked, damaged, foreign or newer,
 // which it leaves as it was. A bad cookie is never an error: it is nobody signed in.
 //
+// A key is for clients that cannot sign in. The client gives it whole; what is kept
+// is its hash, so who reads the file can use none.
+//
 // It trusts the store's file, the machine's clock, and its caller for who a person
-// is and which host was asked for. Each person's sessions are bounded; how many
-// people there are is up to plex.tv.
+// is and which host was asked for. Each person's sessions, keys and events are
+// bounded; how many people there are is up to plex.tv.
 package session
 
 import (

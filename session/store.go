@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -20,7 +21,8 @@ const (
 )
 
 // Store keeps sessions in memory and, with accounts and settings, in a file. What
-// returned without an error survives a kill at any moment, except for LastSeen.
+// returned without an error survives a kill at any moment, except for LastSeen and
+// the latest events.
 // Its methods may be used by several goroutines at once.
 type Store struct {
 	db     *bbolt.DB
@@ -30,6 +32,7 @@ type Store struct {
 	writing sync.Mutex // held over a change of file and memory together, so that they agree
 	mu      sync.RWMutex
 	contents
+	history history
 
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -37,17 +40,24 @@ type Store struct {
 }
 
 // Open opens the store at path, or makes one with mode 0600 in a folder that exists.
-// Errors are [ErrLocked], [ErrDamaged], [ErrNewer], [ErrUnwritable] or the system's.
+// One of an older version is brought up to date, and its file kept beside it. Errors
+// are [ErrLocked], [ErrDamaged], [ErrNewer], [ErrUnwritable] or the system's.
 // [Store.Close] ends it.
 func Open(path string, keys Keys, log *slog.Logger) (*Store, error) {
 	tokens, err := keys.aeads("token at rest")
 	if err != nil || len(tokens) == 0 {
 		return nil, errors.Join(errors.New("a store needs keys"), err)
 	}
-	if err := guarded(func() error { return inspect(path) }); err != nil {
-		return nil, explain(path, err)
+	found, err := Inspect(path)
+	if err != nil {
+		return nil, err
 	}
-	s := &Store{log: log, tokens: tokens, done: make(chan struct{})}
+	s := &Store{log: log, tokens: tokens, history: newHistory(), done: make(chan struct{})}
+	if 0 < found.Schema && found.Schema < schema {
+		if err := s.migrate(path); err != nil {
+			return nil, err
+		}
+	}
 	if err := guarded(func() error { return s.open(path) }); err != nil {
 		return nil, explain(path, err)
 	}
@@ -59,7 +69,7 @@ func Open(path string, keys Keys, log *slog.Logger) (*Store, error) {
 	s.closed = sync.OnceValue(func() error {
 		s.stop()
 		<-s.done
-		return errors.Join(s.flush(), s.db.Close())
+		return errors.Join(s.flush(), s.flushEvents(), s.db.Close())
 	})
 	go s.run(ctx)
 	return s, nil
@@ -69,19 +79,27 @@ func Open(path string, keys Keys, log *slog.Logger) (*Store, error) {
 // nothing.
 func (s *Store) Close() error { return s.closed() }
 
-// run writes last-seen times and clears away what is over until ctx ends.
+// run writes last-seen times and events, and clears away what is over until ctx ends.
 func (s *Store) run(ctx context.Context) {
 	defer close(s.done)
 	flush, prune := time.NewTicker(flushEvery), time.NewTicker(pruneEvery)
 	defer flush.Stop()
 	defer prune.Stop()
+	var soon <-chan time.Time
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return
 		case <-flush.C:
-			err = s.flush()
+			err = errors.Join(s.flush(), s.flushEvents())
+		case <-s.history.wake:
+			if soon == nil {
+				soon = time.After(eventDelay)
+			}
+		case <-soon:
+			soon = nil
+			err = s.flushEvents()
 		case now := <-prune.C:
 			err = s.Prune(now)
 		}
@@ -92,7 +110,8 @@ func (s *Store) run(ctx context.Context) {
 }
 
 func (s *Store) open(path string) (err error) {
-	if s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait}); err != nil {
+	var file *os.File
+	if s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, OpenFile: keeping(&file)}); err != nil {
 		return err
 	}
 	defer func() {
@@ -100,6 +119,10 @@ func (s *Store) open(path string) (err error) {
 			err = errors.Join(err, s.db.Close())
 		}
 	}()
+	// A restore may have put another file in its place while this one waited for the lock.
+	if !still(file, path) {
+		return bolterrors.ErrTimeout
+	}
 	// Made by an older Usher, a backup or a copy, it may be open to others.
 	if err := os.Chmod(path, 0o600); err != nil {
 		s.log.Warn("the store's mode could not be set to 0600", "path", path, "err", err)
@@ -108,7 +131,7 @@ func (s *Store) open(path string) (err error) {
 		return err
 	}
 	return s.db.View(func(tx *bbolt.Tx) (err error) {
-		s.contents, err = read(tx)
+		s.contents, err = read(tx, schema)
 		return err
 	})
 }
