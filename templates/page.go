@@ -53,22 +53,23 @@ type Reason string
 
 // The reasons; the zero Reason says no more than that there is no access.
 const (
-	NoShare     Reason = "no share"     // no allowed server is shared with them
-	NeedsFriend Reason = "needs friend" // for the owner's friends on Plex
-	NeedsHome   Reason = "needs home"   // for members of the owner's Plex Home
-	NeedsOwner  Reason = "needs owner"  // for the owner alone
-	NeedsNamed  Reason = "needs named"  // for people whom the owner named
-	KeptOut     Reason = "kept out"     // the owner keeps this account out
+	NoShare      Reason = "no share"      // no allowed server is shared with them
+	NeedsFriend  Reason = "needs friend"  // for the owner's friends on Plex
+	NeedsLibrary Reason = "needs library" // for people with whom a certain library is shared
+	NeedsHome    Reason = "needs home"    // for members of the owner's Plex Home
+	NeedsOwner   Reason = "needs owner"   // for the owner alone
+	NeedsNamed   Reason = "needs named"   // for people whom the owner named
+	KeptOut      Reason = "kept out"      // the owner keeps this account out
 )
 
 // Refused says who is signed in, why that account may not pass, and how to use another.
 type Refused struct {
-	Person    Person
-	Reason    Reason
-	Host      string
-	Again     string // the address that was asked for
-	Switch    string // signs in as somebody else
-	Reference string // names the line in the log
+	Person  Person
+	Reason  Reason
+	Host    string
+	Again   string // the address that was asked for
+	Switch  string // signs in as somebody else
+	Request string // its id: names the line in the log, and is what the owner asks usher explain about
 }
 
 // Unavailable says that plex.tv does not answer.
@@ -88,23 +89,101 @@ type Unreachable struct {
 	HTTPS    string   // the same address with https, for Insecure
 }
 
-// Home shows who is signed in, why, until when and where, and signs out.
+// Home shows who is signed in, why, until when and where, what they may open and what the apps are told, and signs out.
 type Home struct {
 	Person  Person
 	Tier    string // owner, home, shared, friend, anyone; any other text is shown as it is
 	Owner   string // the owner's name; may be empty
 	Allowed bool   // false: signed in, but this account has no access
+	Admin   bool   // administers this Usher
+	View    View
+	At      time.Time // when Plex said so
 	Until   time.Time
-	Keep    bool // false: no longer than until the browser closes
-	Devices []Device
+	Keep    bool   // false: no longer than until the browser closes
 	SignOut string // POST: signs out here, and everywhere with everywhere=1
+
+	OnlyHost   string // the one host that the page is about; "": all
+	Reach      Reach  // of OnlyHost, or of what no rule names; "" is not shown
+	Reason     Reason // where Reach is Closed
+	Places     []Place
+	MorePlaces bool
+
+	Devices  []Device
+	Keys     string // the page of their keys; may be empty
+	LastKeys []Key
+	MoreKeys int // besides LastKeys
+	Told     []Header
 }
+
+// View is whose Plex account showed what Plex said; any other says nothing.
+type View string
+
+const (
+	OwnersView  View = "owner"
+	PersonsView View = "person"
+	BothViews   View = "both"
+)
+
+// Reach is how much of a place a person may open.
+type Reach string
+
+const (
+	Open    Reach = "yes"
+	Partly  Reach = "in part"
+	Closed  Reach = "no"
+	Unknown Reach = "not known now" // Plex has not said which libraries are shared with them
+)
+
+// Place is a host that has a rule of its own, or "*." and a domain.
+type Place struct {
+	Host    string
+	Address string // may be empty
+	Reach   Reach
+}
+
+// Header is one that the apps get. Its value is shown whole, up to 2048 characters.
+type Header struct{ Name, Value string }
 
 // Device is where a person is signed in. Times are shown in the location that they carry.
 type Device struct {
-	Name, Address   string
-	Since, LastSeen time.Time
-	This            bool // the one that asks
+	ID, Name, Address string
+	Since, LastSeen   time.Time
+	This              bool   // the one that asks
+	End               string // POST with the field id: signs it out; may be empty
+}
+
+// Keys lists a person's keys for programs, makes one by a POST to Make with the fields name, ends and hosts, and revokes
+// one by a POST to End with the field id.
+type Keys struct {
+	Make, End string
+	Home      string
+	OnlyHost  string // the one host that keys made here are for; "": they may choose
+	Domain    string // whose hosts they may choose
+	Keys      []Key
+	Form      KeyForm
+}
+
+// KeyForm is what was entered, where Problem says what is wrong with it.
+type KeyForm struct {
+	Problem string
+	Name    string
+	Days    int // until its end: 30, 90, 365 or 1095
+	Hosts   []string
+}
+
+// Key is one key of a person's. Times are shown in the location that they carry.
+type Key struct {
+	ID, Name             string
+	Hosts                []string // none: every app
+	Made, Ends, LastUsed time.Time
+	Address              string // from where it was used last
+}
+
+// NewKey shows a key, once, and how to give it.
+type NewKey struct {
+	Secret string // the key itself
+	Key    Key
+	Back   string
 }
 
 // SignOut asks before signing out. The form is a POST to Action with the field rd.
@@ -140,6 +219,8 @@ func (Unavailable) about() about { return about{name: "unavailable"} }
 func (NotSetUp) about() about    { return about{name: "not-set-up"} }
 func (Unreachable) about() about { return about{name: "unreachable"} }
 func (Home) about() about        { return about{name: "home", posts: true} }
+func (Keys) about() about        { return about{name: "keys", posts: true} }
+func (NewKey) about() about      { return about{name: "new-key"} }
 func (p SignOut) about() about {
 	return about{name: "sign-out", posts: true, leadsTo: p.FormAction, returns: p.Return}
 }
@@ -148,5 +229,5 @@ func (TooMany) about() about   { return about{name: "too-many"} }
 func (Problem) about() about   { return about{name: "problem"} }
 
 func kinds() []Page {
-	return []Page{SignIn{}, Waiting{}, Expired{}, Refused{}, Unavailable{}, NotSetUp{}, Unreachable{}, Home{}, SignOut{}, SignedOut{}, TooMany{}, Problem{}}
+	return []Page{SignIn{}, Waiting{}, Expired{}, Refused{}, Unavailable{}, NotSetUp{}, Unreachable{}, Home{}, Keys{}, NewKey{}, SignOut{}, SignedOut{}, TooMany{}, Problem{}}
 }

@@ -1,6 +1,7 @@
 package templates_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,8 +31,17 @@ func samples() []sample {
 	until := time.Date(2026, time.December, 21, 20, 15, 0, 0, time.UTC)
 	form := []string{"https://app.plex.tv/auth"}
 	devices := []templates.Device{
-		{Name: "Firefox on Linux", Address: "192.0.2.7", Since: signedIn, LastSeen: signedIn, This: true},
-		{Name: "Safari on iPhone", Address: "2001:db8:4f:2::9", Since: signedIn.AddDate(0, -1, 0), LastSeen: signedIn.AddDate(0, 0, -2)},
+		{ID: "A", Name: "Firefox on Linux", Address: "192.0.2.7", Since: signedIn, LastSeen: signedIn, This: true},
+		{ID: "B", Name: "Safari on iPhone", Address: "2001:db8:4f:2::9", Since: signedIn.AddDate(0, -1, 0), LastSeen: signedIn.AddDate(0, 0, -2), End: pages + "/devices/end"},
+	}
+	told := []templates.Header{{Name: "Remote-User", Value: "casey"}, {Name: "Remote-Name", Value: "casey"}, {Name: "Remote-Email"},
+		{Name: "Remote-Groups", Value: "shared,friend,library:Films,library:Home_ Videos,library:Music,library:Shows"}, {Name: "Remote-Id", Value: "70010001"}}
+	places := []templates.Place{{Host: "sonarr.example.com", Address: "https://sonarr.example.com/", Reach: templates.Closed},
+		{Host: "photos.example.com", Address: "https://photos.example.com/", Reach: templates.Open}, {Host: "*.docs.example.com", Reach: templates.Partly},
+		{Host: "films.example.com", Address: "https://films.example.com/", Reach: templates.Unknown}}
+	keys := []templates.Key{
+		{ID: "A", Name: "nzb360 on my phone", Hosts: []string{"sonarr.example.com", "*.media.example.com"}, Made: signedIn, Ends: signedIn.AddDate(1, 0, 0), LastUsed: signedIn, Address: "2001:db8:4f:2::9"},
+		{ID: "B", Name: "A script", Made: signedIn, Ends: signedIn.AddDate(0, 0, 30)},
 	}
 	all := []sample{
 		{"sign-in", 200, templates.SignIn{Action: pages + "/login", Return: app, Host: host, KeepDays: 30, FormAction: form}},
@@ -43,9 +53,18 @@ func samples() []sample {
 		{"not-set-up", 503, templates.NotSetUp{}},
 		{"unreachable", 400, templates.Unreachable{Host: "photos.example.net", Pages: []string{pages, "https://auth.example.org"}}},
 		{"unreachable-http", 400, templates.Unreachable{Host: host, Insecure: true, HTTPS: app}},
-		{"home", 200, templates.Home{Person: casey, Tier: "shared", Owner: "robin", Allowed: true, Until: until, Keep: true, Devices: devices, SignOut: pages + "/logout"}},
-		{"home-managed", 200, templates.Home{Person: kiddo, Tier: "home", Owner: "robin", Allowed: true, Until: until, Devices: devices[:1], SignOut: pages + "/logout"}},
-		{"home-refused", 200, templates.Home{Person: mallory, SignOut: pages + "/logout"}},
+		{"home", 200, templates.Home{Person: casey, Tier: "shared", Owner: "robin", Allowed: true, Admin: true, Until: until, Keep: true, Devices: devices, SignOut: pages + "/logout",
+			View: templates.OwnersView, At: signedIn, Reach: templates.Open, Places: places, MorePlaces: true, Told: told}},
+		{"home-managed", 200, templates.Home{Person: kiddo, Tier: "home", Owner: "robin", Allowed: true, Until: until, Devices: devices[:1], SignOut: pages + "/logout",
+			View: templates.BothViews, At: signedIn, OnlyHost: host, Reach: templates.Partly, Told: told}},
+		{"home-refused", 200, templates.Home{Person: mallory, Tier: "anyone", SignOut: pages + "/logout", View: templates.PersonsView, At: signedIn, Reach: templates.Closed, Reason: templates.NoShare}},
+		{"home-keys", 200, templates.Home{Person: casey, Tier: "shared", Allowed: true, Until: until, Keep: true, SignOut: pages + "/logout", Keys: pages + "/keys", LastKeys: keys}},
+		{"home-much", 200, much(pages)},
+		{"keys", 200, templates.Keys{Make: pages + "/keys", End: pages + "/keys/end", Home: pages + "/", Domain: "example.com", Keys: keys, Form: templates.KeyForm{Days: 365}}},
+		{"keys-none", 200, templates.Keys{Make: pages + "/keys", End: pages + "/keys/end", Home: pages + "/", OnlyHost: host, Form: templates.KeyForm{Days: 365}}},
+		{"keys-problem", 400, templates.Keys{Make: pages + "/keys", End: pages + "/keys/end", Home: pages + "/", Domain: "example.com", Keys: keys[:1],
+			Form: templates.KeyForm{Problem: "Not below example.com: app.example.net.", Name: "LunaSea", Days: 90, Hosts: []string{"sonarr.example.com", "app.example.net"}}}},
+		{"new-key", 200, templates.NewKey{Secret: "usher_ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ", Key: keys[0], Back: pages + "/keys"}},
 		{"sign-out", 200, templates.SignOut{Action: pages + "/logout", Return: app, Stay: app, Person: casey}},
 		{"signed-out", 200, templates.SignedOut{Again: pages + "/login"}},
 		{"too-many", 429, templates.TooMany{Seconds: 42, Again: pages + "/login"}},
@@ -54,15 +73,41 @@ func samples() []sample {
 	}
 	for _, reason := range reasons() {
 		all = append(all, sample{"refused " + string(reason), 403, templates.Refused{
-			Person: mallory, Reason: reason, Host: host, Again: app, Switch: pages + "/login?switch=1", Reference: "7F3K-Q2",
+			Person: mallory, Reason: reason, Host: host, Again: app, Switch: pages + "/login?switch=1", Request: "7F3K-Q2",
 		}})
 	}
 	return all
 }
 
+// much is the page of somebody who has a lot of everything.
+func much(pages string) templates.Home {
+	day := time.Date(2026, time.November, 21, 20, 15, 0, 0, time.UTC)
+	page := templates.Home{Person: casey, Tier: "shared", Allowed: true, Until: day, Keep: true, SignOut: pages + "/logout", Keys: pages + "/keys", MoreKeys: 45,
+		View: templates.OwnersView, At: day, Reach: templates.Closed, Reason: templates.NeedsHome}
+	groups := "shared,friend"
+	for i := range 40 {
+		groups += fmt.Sprintf(",library:Films of the year %d", 1980+i)
+		host := fmt.Sprintf("app-number-%d.example.com", i)
+		page.Places = append(page.Places, templates.Place{Host: host, Address: "https://" + host + "/", Reach: templates.Open})
+	}
+	for i := range 12 {
+		page.Devices = append(page.Devices, templates.Device{ID: fmt.Sprint(i), Name: "Samsung Internet on Android", Address: "2001:db8:ffff:ffff:ffff:ffff:ffff:fff" + fmt.Sprint(i%10),
+			LastSeen: day.AddDate(0, 0, -i), This: i == 0})
+		if i > 0 {
+			page.Devices[i].End = pages + "/devices/end"
+		}
+	}
+	for i := range 5 {
+		page.LastKeys = append(page.LastKeys, templates.Key{Name: fmt.Sprint("Key number ", i), Hosts: []string{"sonarr.example.com", "radarr.example.com", "lidarr.example.com"}, LastUsed: day})
+	}
+	page.Told = []templates.Header{{Name: "X-Forwarded-Preferred-Username", Value: "casey"}, {Name: "Remote-Email", Value: "a.very.long.address.of.somebody@subdomain.of.a.long.example.org"},
+		{Name: "Remote-Groups", Value: groups}, {Name: "X-Plex-Avatar", Value: "https://plex.tv/users/0123456789abcdef/avatar?c=1700000000"}, {Name: "Remote-Name"}}
+	return page
+}
+
 func reasons() []templates.Reason {
 	return []templates.Reason{
-		templates.NoShare, templates.NeedsFriend, templates.NeedsHome, templates.NeedsOwner,
+		templates.NoShare, templates.NeedsFriend, templates.NeedsLibrary, templates.NeedsHome, templates.NeedsOwner,
 		templates.NeedsNamed, templates.KeptOut, "",
 	}
 }
@@ -72,17 +117,24 @@ func reasons() []templates.Reason {
 func hostile(v string) []sample {
 	const post = "https://auth.example.com/post"
 	who := templates.Person{Name: v, Username: v + "1", Email: v + "2", Detail: v + "3"}
-	device := templates.Device{Name: v, Address: v, Since: time.Unix(0, 0), LastSeen: time.Unix(0, 0), This: true}
+	device := templates.Device{ID: v, Name: v, Address: v, End: post, Since: time.Unix(0, 0), LastSeen: time.Unix(0, 0), This: true}
+	key := templates.Key{ID: v, Name: v, Hosts: []string{v}, Made: time.Unix(0, 0), LastUsed: time.Unix(0, 0), Address: v}
 	return []sample{
 		{"sign-in", 200, templates.SignIn{Action: post, Return: v, Host: v, KeepDays: 30, SignedInAs: v}},
 		{"waiting", 200, templates.Waiting{Poll: post, Again: v, Continue: v, Host: v}},
 		{"expired", 400, templates.Expired{Again: v}},
-		{"refused", 403, templates.Refused{Person: who, Reason: templates.Reason(v), Host: v, Again: v, Switch: v, Reference: v}},
+		{"refused", 403, templates.Refused{Person: who, Reason: templates.Reason(v), Host: v, Again: v, Switch: v, Request: v}},
 		{"unavailable", 503, templates.Unavailable{Again: v, RetrySeconds: -1}},
 		{"unreachable", 400, templates.Unreachable{Host: v, Pages: []string{v, v}}},
 		{"unreachable-http", 400, templates.Unreachable{Host: v, Insecure: true, HTTPS: v}},
-		{"home", 200, templates.Home{Person: who, Tier: v, Owner: v, Devices: []templates.Device{device, device}, SignOut: post}},
+		{"home", 200, templates.Home{Person: who, Tier: v, Owner: v, Devices: []templates.Device{device, device}, SignOut: post, Keys: v, View: templates.View(v), At: time.Unix(0, 0),
+			OnlyHost: v, Reach: templates.Reach(v), Reason: templates.Reason(v), Told: []templates.Header{{Name: v, Value: v}}}},
+		{"home-places", 200, templates.Home{Person: who, Reach: templates.Closed, Reason: templates.Reason(v), Places: []templates.Place{{Host: v, Address: v, Reach: templates.Reach(v)}},
+			Keys: post, LastKeys: []templates.Key{key}}},
 		{"home-shared", 200, templates.Home{Person: who, Tier: "shared", Owner: v}},
+		{"keys", 200, templates.Keys{Make: post, End: post, Home: v, Domain: v, Keys: []templates.Key{key}, Form: templates.KeyForm{Problem: v, Name: v, Hosts: []string{v}}}},
+		{"keys-only", 200, templates.Keys{Make: post, End: post, OnlyHost: v}},
+		{"new-key", 200, templates.NewKey{Secret: "usher_", Key: key, Back: v}},
 		{"sign-out", 200, templates.SignOut{Action: post, Return: v, Stay: v, Person: who}},
 		{"signed-out", 200, templates.SignedOut{Again: v}},
 		{"too-many", 429, templates.TooMany{Again: v}},

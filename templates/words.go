@@ -14,9 +14,12 @@ import (
 // shownRunes bounds what a page shows of one untrusted value: nobody's name makes the page unusable.
 const shownRunes = 160
 
+// wholeRunes bounds a value that is shown whole: the longest header that Usher sends.
+const wholeRunes = 2048
+
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"action": action, "day": day, "days": days, "initial": initial, "rd": rd,
+		"action": action, "ago": ago, "day": day, "days": days, "initial": initial, "parts": parts, "rd": rd,
 		"show": show, "stamp": stamp, "statusText": http.StatusText, "wait": wait, "web": web,
 	}
 }
@@ -47,11 +50,16 @@ func rd(address string) string {
 }
 
 // show makes a value fit to be read: no control characters, one line, not too long.
-func show(s string) string {
+func show(s string) string { return strings.TrimSpace(oneLine(strings.TrimSpace(s), shownRunes)) }
+
+// parts is a long value, whole, in pieces between which a line may be broken: behind each sign.
+func parts(s, sign string) []string { return strings.SplitAfter(oneLine(s, wholeRunes), sign) }
+
+func oneLine(s string, most int) string {
 	var b strings.Builder
 	n := 0
-	for _, r := range strings.TrimSpace(s) {
-		if n++; n > shownRunes {
+	for _, r := range s {
+		if n++; n > most {
 			b.WriteRune('…')
 			break
 		}
@@ -60,7 +68,7 @@ func show(s string) string {
 		}
 		b.WriteRune(r)
 	}
-	return strings.TrimSpace(b.String())
+	return b.String()
 }
 
 // initial is the letter on a person's face.
@@ -75,6 +83,26 @@ func initial(name string) string {
 
 func day(t time.Time) string   { return t.Format("2 January 2006") }
 func stamp(t time.Time) string { return t.Format(time.RFC3339) }
+
+// ago is how long ago something was, in words, never longer than it is.
+func ago(t time.Time) string {
+	count := func(n int, one, many string) string {
+		if n == 1 {
+			return one + " ago"
+		}
+		return fmt.Sprintf("%d\u00a0%s ago", n, many)
+	}
+	switch d := time.Since(t); {
+	case d < time.Minute: // also where a clock was set back
+		return "just now"
+	case d < time.Hour:
+		return count(int(d/time.Minute), "a minute", "minutes")
+	case d < 24*time.Hour:
+		return count(int(d/time.Hour), "an hour", "hours")
+	default:
+		return count(int(d/(24*time.Hour)), "a day", "days")
+	}
+}
 
 func days(n int) string {
 	if n == 1 {

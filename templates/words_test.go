@@ -19,6 +19,7 @@ func words(t *testing.T, page templates.Page) string {
 
 func TestWhatPagesSay(t *testing.T) {
 	t.Parallel()
+	const form = "https://auth.example.com/keys"
 	until := time.Date(2026, time.December, 21, 23, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		page     templates.Page
@@ -30,14 +31,39 @@ func TestWhatPagesSay(t *testing.T) {
 		},
 		"keep for a day":    {page: templates.SignIn{Action: "https://auth.example.com/login", KeepDays: 1}, says: []string{"Keep me signed in for a day"}},
 		"another account":   {page: templates.SignIn{Action: "https://auth.example.com/login", SignedInAs: "casey"}, says: []string{"signed in as casey", "sign out of Plex"}},
-		"owner":             {page: templates.Home{Tier: "owner", Owner: "robin", Allowed: true}, says: []string{"You own the Plex server"}, saysNone: []string{"no access", "Sign out"}},
+		"owner":             {page: templates.Home{Tier: "owner", Owner: "robin", Allowed: true}, says: []string{"You own the Plex server"}, saysNone: []string{"no access", "Sign out", "administer"}},
+		"admin":             {page: templates.Home{Admin: true}, says: []string{"You administer this Usher"}},
 		"home":              {page: templates.Home{Tier: "home", Owner: "robin"}, says: []string{"Member of robin’s Plex Home", "no access"}},
 		"home, no name":     {page: templates.Home{Tier: "home"}, says: []string{"Member of the Plex Home"}},
 		"shared":            {page: templates.Home{Tier: "shared", Owner: "robin"}, says: []string{"Shared with you by robin"}},
 		"friend":            {page: templates.Home{Tier: "friend"}, says: []string{"Friend of the owner on Plex"}},
 		"kept":              {page: templates.Home{Until: until, Keep: true}, says: []string{"Until21 December 2026"}, saysNone: []string{"close the browser"}},
 		"not kept":          {page: templates.Home{Until: until}, says: []string{"You close the browser, or 21 December 2026"}},
+		"said just now":     {page: templates.Home{Tier: "shared", View: templates.OwnersView, At: time.Now()}, says: []string{"Shared with youPlex said so just now, to the owner’s account."}},
+		"a clock set back":  {page: templates.Home{Tier: "shared", View: templates.BothViews, At: time.Now().Add(time.Hour)}, says: []string{"Plex said so just now, to the owner’s account and to your own."}},
+		"said a while ago":  {page: templates.Home{Tier: "shared", View: templates.PersonsView, At: time.Now().Add(-61 * time.Second)}, says: []string{"Plex said so a minute ago, to your own account."}},
+		"said hours ago":    {page: templates.Home{Tier: "shared", View: "?", At: time.Now().Add(-23 * time.Hour)}, says: []string{"Plex said so 23 hours ago."}},
+		"said days ago":     {page: templates.Home{Tier: "shared", View: "?", At: time.Now().Add(-49 * time.Hour)}, says: []string{"Plex said so 2 days ago."}},
+		"never said":        {page: templates.Home{Tier: "shared", View: templates.OwnersView}, says: []string{"Shared with you"}, saysNone: []string{"Plex said"}},
+		"open":              {page: templates.Home{Allowed: true, Reach: templates.Open}, says: []string{"Where you may go Every app here that has no rule of its own is open to you."}, saysNone: []string{"From", "now"}},
+		"closed, a rule":    {page: templates.Home{Allowed: true, Reach: templates.Closed, Reason: templates.NeedsHome}, says: []string{"are not open to you. This is for members of the owner’s Plex Home"}},
+		"closed":            {page: templates.Home{Reach: templates.Closed, Reason: templates.NeedsHome}, says: []string{"no access to the apps here at the moment. This is for members"}, saysNone: []string{"Where you may go"}},
+		"not known":         {page: templates.Home{Reach: templates.Unknown}, says: []string{"is not known now: Plex has not said which libraries"}},
+		"this app":          {page: templates.Home{Allowed: true, OnlyHost: "a.example", Reach: templates.Open}, says: []string{"a.example is open to you.", "Each app here has a page of its own"}},
+		"this app, partly":  {page: templates.Home{Allowed: true, OnlyHost: "a.example", Reach: templates.Partly}, says: []string{"a.example is open to you in part."}},
+		"this app, closed":  {page: templates.Home{Allowed: true, OnlyHost: "a.example", Reach: templates.Closed, Reason: templates.KeptOut}, says: []string{"a.example is not open to you. The owner has chosen to keep this account out."}},
+		"this app, unknown": {page: templates.Home{OnlyHost: "a.example", Reach: templates.Unknown}, says: []string{"Whether a.example is open to you is not known now"}},
+		"places": {page: templates.Home{Reach: templates.Closed, Places: []templates.Place{{Host: "a.example", Reach: templates.Open}, {Host: "*.b.example", Reach: templates.Partly}, {Host: "c.example", Reach: templates.Closed}, {Reach: templates.Unknown}}},
+			says: []string{"AppOpen a.exampleYes *.b.exampleIn part c.exampleNo Not known As of now"}},
+		"told nothing":      {page: templates.Home{Told: []templates.Header{{Name: "Remote-Email"}, {Name: "Remote-Id", Value: "7"}}}, says: []string{"Remote-EmailEmpty Remote-Id7"}},
+		"a key of many":     {page: templates.Home{Keys: form, LastKeys: []templates.Key{{Name: "K", Hosts: []string{"a", "b", "c", "d"}}, {Name: "L"}}, MoreKeys: 3}, says: []string{"K a, b and 2 more Never used L All apps Never used And 3 more."}},
 		"never seen":        {page: templates.Home{Devices: []templates.Device{{}}}, says: []string{"Unknown device"}, saysNone: []string{"0001", "This one"}},
+		"no keys":           {page: templates.Home{SignOut: form}, saysNone: []string{"Keys", "keys"}},
+		"keys, signing out": {page: templates.Home{SignOut: form, Keys: form}, says: []string{"Keys for programs", "leaves your keys as they are"}},
+		"a key never used":  {page: templates.Keys{Make: form, End: form, Keys: []templates.Key{{}}}, says: []string{"A key", "All apps", "Never used", "Revoke", "also everywhere, does not end it"}, saysNone: []string{"You have no keys", "from"}},
+		"a key of one host": {page: templates.Keys{Make: form, End: form, Keys: []templates.Key{{Hosts: []string{"a.example"}, LastUsed: until, Address: "192.0.2.7"}}}, says: []string{"a.example", "Last used 21 December 2026 from 192.0.2.7"}, saysNone: []string{"All apps"}},
+		"keys for one host": {page: templates.Keys{Make: form, End: form, OnlyHost: "a.example"}, says: []string{"You have no keys", "for a.example alone"}, saysNone: []string{"Which apps?"}},
+		"a new key":         {page: templates.NewKey{Secret: "usher_ABC"}, says: []string{"usher_ABC", "only time", "Basic", "Authorization: Bearer usher_…", "X-Usher-Key: usher_…"}},
 		"nobody's name":     {page: templates.SignOut{Action: "https://auth.example.com/logout"}, says: []string{"Plex account"}, saysNone: []string{"Stay signed in"}},
 		"named once":        {page: templates.Refused{Person: templates.Person{Name: "casey", Username: "casey", Email: "casey"}}, says: []string{"as: Ccasey This account may"}},
 		"a second":          {page: templates.TooMany{Seconds: 1}, says: []string{"in a second."}},
