@@ -5,8 +5,11 @@ import (
 	"usher/session"
 )
 
-// ownerSetting is the setting under which the owner's view of plex.tv is kept.
-const ownerSetting = "owner's view"
+// Settings under which the owner's view of plex.tv is kept, and when it was last got.
+const (
+	ownerSetting = "owner's view"
+	freshSetting = "owner's view, when"
+)
 
 // PlexStore keeps what plex.tv said in the store of sessions.
 func PlexStore(s *session.Store) plex.Store { return accounts{s} }
@@ -26,6 +29,13 @@ func (a accounts) SaveToken(id int64, token plex.Token) error {
 
 func (a accounts) ForgetPerson(id int64) error { return a.ForgetAccount(id) }
 
-func (a accounts) Owner() ([]byte, error) { return a.Setting(ownerSetting) }
+func (a accounts) Owner() (view, fresh []byte, err error) {
+	if view, err = a.Setting(ownerSetting); err == nil {
+		fresh, err = a.Setting(freshSetting)
+	}
+	return view, fresh, err
+}
 
 func (a accounts) SaveOwner(view []byte) error { return a.SetSetting(ownerSetting, view) }
+
+func (a accounts) SaveOwnerFresh(fresh []byte) error { return a.SetSetting(freshSetting, fresh) }

@@ -1,19 +1,21 @@
 // Package auth is Usher's HTTP face: it answers the proxies' checks, signs
 // people in with Plex, and serves the few pages that go with it.
 //
-// A check reads what the proxy says was asked for, asks who is signed in and
-// what plex.tv last said about them, lets a policy decide, and writes the
-// answer. Nothing else about a request is believed: not its query, not the
-// headers of another kind of proxy, not an identity header.
+// A check reads what the proxy says was asked for, asks who is signed in, or
+// whose key a program has given, and what plex.tv last said about them, lets a
+// policy decide, and writes the answer. Nothing else about a request is
+// believed: not its query, not the headers of another kind of proxy, not an
+// identity header.
 //
 // Refused: checks from addresses that are no trusted proxy, forwarded headers
 // that are missing, doubled or malformed, hosts that the session cookie does
-// not reach, return addresses that any browser could read as somebody else's,
-// cross-origin changes, and everybody about whom plex.tv has not spoken.
+// not reach, keys that are doubled, old or for other hosts, return addresses
+// that any browser could read as somebody else's, cross-origin changes, and
+// everybody about whom plex.tv has not spoken.
 //
 // Trusted: the networks in Config.Proxies, to name the client's address and
 // the address asked for; plex.tv, through package plex; cookies that package
-// session sealed.
+// session sealed, and keys that it made.
 package auth
 
 import (
@@ -24,6 +26,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,11 +42,14 @@ import (
 type Config struct {
 	Sites     []Site          // where the pages live; none means under /_usher/ of every protected host
 	Proxies   Proxies         // whose word is believed
-	Policy    policy.Policy   // who passes where a check's address names no policy
+	Policy    policy.Policy   // who passes where neither a check's address nor a rule says
+	Rules     policy.Rules    // who passes where a check's address names no policy; [Server.SetRules] replaces them
 	Known     policy.Context  // what a policy may ask about
+	Admins    policy.Policy   // who administers besides the owner; the zero value is nobody
 	Headers   Headers         // identity headers of every 200
 	Lifetime  time.Duration   // of a session
 	Insecure  bool            // cookies without Secure, for http without TLS
+	Redeem    bool            // whoever holds a person's Plex token may sign in as them
 	PlexAuth  string          // Plex's own sign-in page, https://app.plex.tv/auth
 	Plex      *plex.Client    // makes and reads PINs
 	Directory *plex.Directory // what plex.tv says about people; nil until servers are configured
@@ -64,14 +71,19 @@ type Server struct {
 	log      *slog.Logger
 	metrics  *Metrics
 	policies policies
+	rules    atomic.Pointer[policy.Rules]
+	refusals refusals
+	control  *session.Sealer // what commands ask for
+	copying  sync.Mutex      // held while a backup is handed out
 	budgets  *budgets
+	guesses  *guesses
 	signIns  *signIns
 	pending  *session.Sealer // the cookie that binds a PIN to a browser
 	notices  *session.Sealer // what a page is told through an address
 	pages    http.Handler
 
 	// Log lines that anybody can cause; what is not logged is still counted.
-	badChecks, crowds *rate.Limiter
+	badChecks, undecideds, crowds, failures, wrongKeys *rate.Limiter
 }
 
 // New checks the configuration as a whole.
@@ -86,13 +98,20 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics,
 		policies: policies{known: cfg.Known},
 		budgets:  newBudgets(),
+		guesses:  newGuesses(),
 		pending:  cfg.Keys.Sealer("sign-in", pinLife),
 		notices:  cfg.Keys.Sealer("notice", time.Hour),
+		control:  ControlSealer(cfg.Keys),
 
-		badChecks: rate.NewLimiter(1, 100),
-		crowds:    rate.NewLimiter(1, 10),
+		badChecks:  rate.NewLimiter(1, 100),
+		undecideds: rate.NewLimiter(1, 10),
+		crowds:     rate.NewLimiter(1, 10),
+		failures:   rate.NewLimiter(1, 10),
+		wrongKeys:  rate.NewLimiter(1, 10),
 	}
 	s.signIns = newSignIns(s)
+	s.SetRules(cfg.Rules)
+	s.loadRefusals()
 	var err error
 	if s.pages, err = s.routes(); err != nil {
 		return nil, err
@@ -136,6 +155,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("POST "+ControlPath, s.serveControl)
 	mux.HandleFunc("/", s.notFound)
 	for _, base := range s.bases() {
 		type page struct {
@@ -148,22 +168,31 @@ func (s *Server) routes() (http.Handler, error) {
 			{"/login/callback", s.callback, nil},
 			{"/login/poll", s.poll, nil},
 			{"/logout", s.logoutPage, s.logout},
+			{"/keys", s.keysPage, s.makeKey},
+			{"/keys/end", nil, s.endKey},
+			{"/devices/end", nil, s.endDevice},
 			{"/refused", s.refusedPage, nil},
 			{"/unreachable", s.unreachableNotice, nil},
 			{"/api/session", s.sessionJSON, nil},
+		}
+		if s.cfg.Redeem {
+			pages = append(pages, page{"/api/redeem", nil, s.redeem})
 		}
 		if base != "" {
 			pages = append(pages, page{"", s.home, nil})
 		}
 		for _, page := range pages {
-			allow := "GET, HEAD"
-			mux.HandleFunc("GET "+base+page.path, s.at(base, page.get))
+			var allow []string
+			if page.get != nil {
+				allow = append(allow, "GET", "HEAD")
+				mux.HandleFunc("GET "+base+page.path, s.at(base, page.get))
+			}
 			if page.post != nil {
-				allow += ", POST"
+				allow = append(allow, "POST")
 				mux.HandleFunc("POST "+base+page.path, s.at(base, page.post))
 			}
 			mux.HandleFunc(base+page.path, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Allow", allow)
+				w.Header().Set("Allow", strings.Join(allow, ", "))
 				s.problem(w, http.StatusMethodNotAllowed, "That cannot be done here", "The page is there, but not for this kind of request.")
 			})
 		}

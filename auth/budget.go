@@ -21,61 +21,90 @@ const (
 type budgets struct {
 	mu      sync.Mutex
 	total   *rate.Limiter
-	address map[netip.Prefix]*rate.Limiter
+	address networks
 }
 
 func newBudgets() *budgets {
-	return &budgets{total: rate.NewLimiter(totalRate, totalBurst), address: map[netip.Prefix]*rate.Limiter{}}
+	return &budgets{total: rate.NewLimiter(totalRate, totalBurst), address: newNetworks(addressBurst, addressEvery)}
 }
 
 // take spends one sign-in. Where there is none left it spends nothing and says
-// how long to wait.
-func (b *budgets) take(from netip.Addr) (wait time.Duration, ok bool) {
+// why, and how long to wait.
+func (b *budgets) take(from netip.Addr) (reason string, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	own := b.limiter(from, now).ReserveN(now, 1)
+	limiter, reason := b.address.limiter(from, now)
+	own := limiter.ReserveN(now, 1)
 	if d := own.DelayFrom(now); d > 0 {
 		own.CancelAt(now)
-		return d, false
+		return reason, d
 	}
 	all := b.total.ReserveN(now, 1)
 	if d := all.DelayFrom(now); d > 0 {
 		all.CancelAt(now)
 		own.CancelAt(now)
-		return d, false
+		return reasonAll, d
 	}
-	return 0, true
+	return "", 0
 }
 
-// limiter is the budget of an address; IPv6 addresses count by /64, for one
-// home has that many.
-func (b *budgets) limiter(from netip.Addr, now time.Time) *rate.Limiter {
-	bits := 32
-	if from.Is6() {
-		bits = 64
+// networks are budgets of addresses, so many of them.
+type networks struct {
+	burst int           // at once
+	every time.Duration // and then one in this time
+	m     map[netip.Prefix]*rate.Limiter
+	swept time.Time // when those that are whole again were last forgotten
+}
+
+func newNetworks(burst int, every time.Duration) networks {
+	return networks{burst: burst, every: every, m: map[netip.Prefix]*rate.Limiter{}}
+}
+
+// limiter is the budget of an address, and whose it is: its own, or one that
+// many share. The caller sees to it that no two run at once.
+func (b *networks) limiter(from netip.Addr, now time.Time) (l *rate.Limiter, reason string) {
+	home := network(from) // unknown addresses share one budget
+	if l, ok := b.m[home]; ok {
+		return l, whose(home)
 	}
-	network, err := from.Prefix(bits)
-	if err != nil {
-		network = netip.Prefix{} // unknown addresses share one budget
-	}
-	if l, ok := b.address[network]; ok {
-		return l
-	}
-	if len(b.address) >= maxAddresses {
-		for n, l := range b.address {
-			if l.TokensAt(now) >= addressBurst {
-				delete(b.address, n)
+	if len(b.m) >= maxAddresses && now.Sub(b.swept) >= b.every {
+		b.swept = now
+		for n, l := range b.m {
+			if l.TokensAt(now) >= float64(b.burst) {
+				delete(b.m, n)
 			}
 		}
 	}
-	if len(b.address) >= maxAddresses {
-		network = netip.Prefix{}
-		if l, ok := b.address[network]; ok {
-			return l
+	if len(b.m) >= maxAddresses {
+		home = netip.Prefix{}
+		if l, ok := b.m[home]; ok {
+			return l, reasonAll
 		}
 	}
-	l := rate.NewLimiter(rate.Every(addressEvery), addressBurst)
-	b.address[network] = l
-	return l
+	l = rate.NewLimiter(rate.Every(b.every), b.burst)
+	b.m[home] = l
+	return l, whose(home)
+}
+
+// whose says who has the budget of a network: none is known by the zero prefix.
+func whose(home netip.Prefix) string {
+	if home.IsValid() {
+		return reasonAddress
+	}
+	return reasonAll
+}
+
+// network is what counts as one address: IPv6 addresses count by /64, for one
+// home has that many.
+func network(a netip.Addr) netip.Prefix {
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
 }

@@ -13,11 +13,14 @@ func TestAHundredThousandAddressesAreNotAllRemembered(t *testing.T) {
 		b := newBudgets()
 		passed := 0
 		for i := range 100_000 {
-			if _, ok := b.take(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, byte(i >> 16), byte(i >> 8), byte(i)})); ok {
+			// Who asks once is never told to have asked too often: they would be banned for it.
+			if reason, wait := b.take(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, byte(i >> 16), byte(i >> 8), byte(i)})); wait == 0 {
 				passed++
+			} else if reason != reasonAll {
+				t.Fatalf("number %d is refused for %q", i, reason)
 			}
-			if len(b.address) > maxAddresses+1 {
-				t.Fatalf("%d are remembered after %d", len(b.address), i)
+			if len(b.address.m) > maxAddresses+1 {
+				t.Fatalf("%d are remembered after %d", len(b.address.m), i)
 			}
 			if i%1000 == 999 {
 				time.Sleep(time.Second)
@@ -29,8 +32,16 @@ func TestAHundredThousandAddressesAreNotAllRemembered(t *testing.T) {
 		// Behind them all somebody new still has a budget of their own.
 		time.Sleep(time.Minute)
 		for i := range addressBurst {
-			if _, ok := b.take(netip.MustParseAddr("203.0.113.8")); !ok {
+			if _, wait := b.take(netip.MustParseAddr("203.0.113.8")); wait > 0 {
 				t.Errorf("number %d is refused", i+1)
+			}
+		}
+		if reason, wait := b.take(netip.MustParseAddr("203.0.113.8")); wait == 0 || reason != reasonAddress {
+			t.Errorf("one more: %v, %q", wait, reason)
+		}
+		for range addressBurst + 1 {
+			if reason, _ := b.take(netip.Addr{}); reason == reasonAddress {
+				t.Error("an unknown address is told to be one")
 			}
 		}
 	})

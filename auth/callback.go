@@ -103,7 +103,7 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request, site Site) out
 			return outcome{state: stateExpired}
 		}
 		s.begin(w, site, old, signedIn, out.session)
-		if !s.cfg.Policy.Decide(personOf(out.who)).Allowed {
+		if !s.admits(personOf(out.who)) {
 			out.state = stateDenied
 		}
 	}

@@ -53,14 +53,18 @@ func (s *Server) checkSetUp(w http.ResponseWriter, r *http.Request, f *family, t
 		s.badHeader(w, f, err)
 		return
 	}
-	pol := s.cfg.Policy
-	if named {
-		if pol, err = s.policies.parse(text); err != nil {
-			s.count(f.name, "bad_policy")
-			s.log.Error("the policy in a check's address cannot be used: nobody passes", "address", r.URL.Path, "problem", err)
-			http.Error(w, "The policy in this check's address cannot be used; the log says why.", http.StatusInternalServerError)
-			return
-		}
+	a.policy, a.named = text, named
+	q := s.request(r, &a)
+	bypass, choices, err := s.choose(a, q)
+	if err != nil {
+		s.count(f.name, "bad_policy")
+		s.log.Error("the policy in a check's address cannot be used: nobody passes", "address", r.URL.Path, "problem", err)
+		http.Error(w, "The policy in this check's address cannot be used; the log says why.", http.StatusInternalServerError)
+		return
+	}
+	if bypass != nil {
+		s.pass(w, f, readCredential(r.Header), nil)
+		return
 	}
 	site, ok := s.siteOf(a)
 	if !ok {
@@ -68,8 +72,16 @@ func (s *Server) checkSetUp(w http.ResponseWriter, r *http.Request, f *family, t
 		s.unreachable(w, r, f, a)
 		return
 	}
-	_, who, err := s.person(r, site.scope())
+	s.checkPerson(w, r, f, site, a, q, choices)
+}
+
+// checkPerson answers where it depends on who asks.
+func (s *Server) checkPerson(w http.ResponseWriter, r *http.Request, f *family, site Site, a asked, q policy.Request, choices []policy.Choice) {
+	cred := readCredential(r.Header)
+	who, err := s.asker(r, site, a, cred)
 	switch {
+	case err != nil && s.answeredKey(w, r, f, a, cred, err):
+		return
 	case errors.Is(err, errNobody) && site.isLogin(a) && a.isPage(r.Header):
 		s.count(f.name, "own_page")
 		s.ownPage(w, f, site)
@@ -80,18 +92,36 @@ func (s *Server) checkSetUp(w http.ResponseWriter, r *http.Request, f *family, t
 		return
 	case err != nil:
 		s.count(f.name, "undecided")
-		s.warn(s.badChecks, "nobody can be let in or refused now", "problem", err)
+		s.log.Debug("nobody can be let in or refused now", "problem", err)
+		s.auditSome(s.undecideds, r, a.host, session.Event{Kind: session.EventAccess, Result: resultUndecided, Reason: reasonSilent})
 		s.undecided(w, f, a.isPage(r.Header), templates.Unavailable{Again: a.url(), RetrySeconds: retrySeconds})
 		return
 	}
-	if v := pol.Decide(personOf(who)); !v.Allowed {
-		s.count(f.name, "refused")
-		s.refuse(w, r, f, site, a, refusal{Policy: pol.String(), Account: who.Account.ID, verdict: v}, who)
+	if a.odd != nil {
+		s.count(f.name, "bad_path")
+		status := http.StatusBadRequest
+		if !f.redirects { // nginx would make 500 of it
+			status = http.StatusForbidden
+		}
+		http.Error(w, a.odd.Error(), status)
 		return
 	}
-	s.count(f.name, "allowed")
-	s.cfg.Headers.write(w.Header(), newIdentity(who))
-	w.WriteHeader(http.StatusOK)
+	switch c, v := judge(choices, personOf(who)); {
+	case v.Reason == policy.Undecided:
+		s.count(f.name, "undecided")
+		s.cfg.Directory.Doubt(who.Account.ID)
+		s.log.Debug("plex.tv has not said what a policy asks about", "policy", c.Policy.String(), "term", v.Term, "user_id", who.Account.ID)
+		s.auditSome(s.undecideds, r, a.host, about(who, session.EventAccess, resultUndecided, reasonSilent))
+		s.undecided(w, f, a.isPage(r.Header), templates.Unavailable{Again: a.url(), RetrySeconds: retrySeconds})
+		return
+	case !v.Allowed:
+		s.count(f.name, "refused")
+		why := refusal{Policy: c.Policy.String(), Account: who.Account.ID, Request: newRequestID(), verdict: v}
+		s.refusals.add(why.Request, s.explain(a, q, who, nil))
+		s.refuse(w, r, f, site, a, why, who)
+		return
+	}
+	s.pass(w, f, cred, newIdentity(who))
 }
 
 // family reads the address of a check: the kind of proxy, and the policy if
@@ -241,5 +271,6 @@ func tierOf(a *plex.Answer) policy.Tier {
 
 // personOf is what a policy may know of plex.tv's answer.
 func personOf(a *plex.Answer) policy.Person {
-	return policy.Person{ID: a.Account.ID, UUID: a.Account.UUID, Username: a.Account.Username, Email: a.Account.Email, Tier: tierOf(a), Servers: a.Servers}
+	return policy.Person{ID: a.Account.ID, UUID: a.Account.UUID, Username: a.Account.Username, Email: a.Account.Email, Tier: tierOf(a), Servers: a.Servers,
+		Libraries: a.Libraries, LibrariesUnknown: !a.LibrariesKnown}
 }

@@ -89,7 +89,7 @@ func TestClientAddress(t *testing.T) {
 			before := len(w.log.String())
 			mallory.check("traefik", page, http.Header{"X-Forwarded-For": c.lines})
 			log := w.log.String()[before:]
-			_, got, ok := strings.Cut(log, " address=")
+			_, got, ok := strings.Cut(log, " ip=")
 			got, _, _ = strings.Cut(got, " ")
 			if got = strings.Trim(got, `"`); !ok || got != c.want {
 				t.Errorf("%q is %q, want %q\n%s", c.lines, got, c.want, log)

@@ -45,7 +45,7 @@ func (s *Server) serveEcho(w http.ResponseWriter, r *http.Request) {
 }
 
 // secretWords are in the names of headers that hold what opens something.
-var secretWords = []string{"cookie", "authorization", "authentication", "token", "secret", "password", "passwd", "credential", "api-key", "apikey", "access-key", "jwt", "assertion", "signature"}
+var secretWords = []string{"cookie", "authorization", "authentication", "token", "secret", "password", "passwd", "credential", "api-key", "apikey", "access-key", "usher-key", "jwt", "assertion", "signature"}
 
 // isSecret errs on the side of hiding.
 func isSecret(name string) bool {

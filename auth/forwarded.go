@@ -4,15 +4,22 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"usher/policy"
 )
 
 // asked is the request that a proxy asks about.
 type asked struct {
+	policy string // in the check's own address
+	named  bool   // there is one
 	method string
 	scheme string // http or https; ws and wss count as these
 	host   host
 	uri    string // path and query, as the client wrote them
-	socket bool   // ws or wss
+	path   policy.Path
+	odd    error         // the path cannot be read: nobody passes
+	rules  *policy.Rules // in force when it was asked
+	socket bool          // ws or wss
 }
 
 // url is the address that was asked for.
@@ -86,10 +93,15 @@ func (f family) bad(name, problem string) error {
 	if !ok {
 		fix = f.fixes[""]
 	}
+	return &headerError{name: spelling(name), problem: problem, fix: fix}
+}
+
+// spelling is a header's name as proxies' files write it.
+func spelling(name string) string {
 	if name == "X-Original-Url" {
-		name = "X-Original-URL"
+		return "X-Original-URL"
 	}
-	return &headerError{name: name, problem: problem, fix: fix}
+	return name
 }
 
 // readForwarded reads what Traefik and Caddy send by themselves and HAProxy is
@@ -109,13 +121,11 @@ func readForwarded(f family, r *http.Request) (a asked, err error) {
 	if a.host, ok = parseHost(name); !ok {
 		return a, f.bad("X-Forwarded-Host", "is no host name")
 	}
-	if a.uri, err = f.only(r, "X-Forwarded-Uri"); err != nil {
+	uri, err := f.only(r, "X-Forwarded-Uri")
+	if err != nil {
 		return a, err
 	}
-	if a.uri[0] != '/' {
-		return a, f.bad("X-Forwarded-Uri", "does not begin with /")
-	}
-	return a, nil
+	return a, f.uri(&a, "X-Forwarded-Uri", uri)
 }
 
 // readOriginal reads what our nginx files, ingress-nginx, SWAG and Nginx Proxy
@@ -139,11 +149,7 @@ func readOriginal(f family, r *http.Request) (a asked, err error) {
 	if a.host, ok = parseHost(name); !ok {
 		return a, f.bad("X-Original-Url", "has no valid host")
 	}
-	if uri == "" || uri[0] != '/' {
-		return a, f.bad("X-Original-Url", "has no path")
-	}
-	a.uri = uri
-	return a, nil
+	return a, f.uri(&a, "X-Original-Url", uri)
 }
 
 // readEnvoy takes method, host and path of the check itself: Envoy sends them
@@ -163,8 +169,20 @@ func readEnvoy(f family, r *http.Request) (a asked, err error) {
 	if !ok || !behind {
 		return a, f.bad("path", "has nothing of the client's behind /auth/envoy")
 	}
-	a.uri = "/" + path
-	return a, nil
+	return a, f.uri(&a, "path", "/"+path)
+}
+
+// uri reads path and query. A path that can be read in no way, or in too many,
+// is no mistake of the proxy's: strangers may sign in, and then it is refused.
+func (f family) uri(a *asked, header, uri string) (err error) {
+	if !strings.HasPrefix(uri, "/") {
+		return f.bad(header, "has no path")
+	}
+	a.uri = uri
+	if a.path, err = policy.ParsePath(uri); err != nil {
+		a.odd = &headerError{name: spelling(header), problem: err.Error(), fix: "Nobody passes with such a path; write it as a browser does."}
+	}
+	return nil
 }
 
 func (f family) scheme(r *http.Request, a *asked) error {

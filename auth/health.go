@@ -3,9 +3,11 @@ package auth
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"usher/plex"
+	"usher/policy"
 	"usher/templates"
 )
 
@@ -31,7 +33,19 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "not ready\n"+strings.Join(problems, "\n"))
 		return
 	}
-	fmt.Fprintln(w, strings.Join(append([]string{"ready"}, problems...), "\n"))
+	fmt.Fprintln(w, strings.Join(slices.Concat([]string{"ready"}, problems, s.unknownLibraries()), "\n"))
+}
+
+// unknownLibraries tells that a term names a library which no allowed server
+// has, once plex.tv has said which they have. Anybody may read this: usher
+// explain says which term it is.
+func (s *Server) unknownLibraries() []string {
+	titles := s.cfg.Directory.Libraries()
+	unknown := func(p policy.Policy) bool { return titles != nil && len(p.Unknown(titles)) > 0 }
+	if unknown(s.cfg.Policy) || slices.ContainsFunc(s.rules.Load().All(), func(r policy.Rule) bool { return unknown(r.Policy) }) {
+		return []string{"a policy names a library that no allowed server has; usher explain says which"}
+	}
+	return nil
 }
 
 // unreachablePage is for a host that no cookie of ours reaches.

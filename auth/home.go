@@ -3,13 +3,18 @@ package auth
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"usher/plex"
+	"usher/session"
 	"usher/templates"
 )
 
-// home tells a person who they are here, and on which devices.
+// home tells a person who they are here and to the apps, where they may go, and
+// on which devices and by which keys. In overlay mode the scripts of an app on
+// that host could read the page too: it is then about this host alone.
 func (s *Server) home(w http.ResponseWriter, r *http.Request, site Site) {
 	sess, who, err := s.person(r, site.scope())
 	switch {
@@ -21,13 +26,56 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, site Site) {
 		return
 	}
 	page := templates.Home{
-		Person: describe(who), Tier: tierOf(who).String(), Allowed: s.cfg.Policy.Decide(personOf(who)).Allowed,
-		Until: sess.Expires, Keep: sess.Keep, SignOut: site.base() + "/logout",
+		Person: describe(who), Tier: tierOf(who).String(), Allowed: s.admits(personOf(who)), Admin: s.isAdmin(who),
+		View: pageView(who.View), At: who.At, Until: sess.Expires, Keep: sess.Keep, SignOut: site.base() + "/logout",
+		Devices: s.shownDevices(sess, site), Told: s.told(who),
 	}
-	for _, d := range s.cfg.Store.ByAccount(sess.Account) {
-		page.Devices = append(page.Devices, templates.Device{Name: device(d.Device), Address: d.Address, Since: d.SignedIn, LastSeen: d.LastSeen, This: d.ID == sess.ID})
+	if len(s.cfg.Sites) == 0 {
+		page.OnlyHost = site.host.name
 	}
+	if s.mayHaveKeys(who) {
+		page.Keys = site.base() + "/keys"
+		page.LastKeys, page.MoreKeys = s.lastKeys(site, sess.Account)
+	}
+	s.showReach(&page, who, s.cfg.Proxies.client(r))
 	s.write(w, http.StatusOK, page)
+}
+
+// told is what an app that lets a person in is told of them, by the very code
+// that tells it.
+func (s *Server) told(who *plex.Answer) []templates.Header {
+	sent := http.Header{}
+	s.cfg.Headers.write(sent, newIdentity(who))
+	var told []templates.Header
+	for _, name := range s.cfg.Headers.Names() {
+		told = append(told, templates.Header{Name: name, Value: sent.Get(name)})
+	}
+	return told
+}
+
+// lastKeys are the few keys that were used last, and how many more there are.
+func (s *Server) lastKeys(site Site, account int64) (shown []templates.Key, more int) {
+	keys := s.keysAt(site, account)
+	slices.SortStableFunc(keys, func(a, b session.Key) int { return b.LastUsed.Compare(a.LastUsed) })
+	for _, k := range keys[:min(len(keys), 5)] {
+		if len(s.cfg.Sites) == 0 { // an app's scripts can read this page, and learn of no other
+			k.Hosts = []string{site.host.name}
+		}
+		shown = append(shown, shownKey(k))
+	}
+	return shown, len(keys) - len(shown)
+}
+
+func pageView(v plex.View) templates.View {
+	switch v {
+	case plex.OwnersView:
+		return templates.OwnersView
+	case plex.PersonsView:
+		return templates.PersonsView
+	case plex.BothViews:
+		return templates.BothViews
+	}
+	return ""
 }
 
 // sessionJSON is a person's own session for programs.
@@ -54,35 +102,13 @@ func (s *Server) sessionJSON(w http.ResponseWriter, r *http.Request, site Site) 
 		Tier     string    `json:"tier"`
 		Groups   []string  `json:"groups"`
 		Allowed  bool      `json:"allowed"`
+		Admin    bool      `json:"admin"`
 		SignedIn time.Time `json:"signed_in"`
 		Expires  time.Time `json:"expires"`
-	}{who.Account.ID, id.username, id.name, id.email, id.tier, groups, s.cfg.Policy.Decide(personOf(who)).Allowed, sess.SignedIn.UTC(), sess.Expires.UTC()})
+	}{who.Account.ID, id.username, id.name, id.email, id.tier, groups, s.admits(personOf(who)), s.isAdmin(who), sess.SignedIn.UTC(), sess.Expires.UTC()})
 }
 
-// device says in words what a User-Agent line most likely is. It is shown to
-// the person and decides nothing.
-func device(agent string) string {
-	browser, system := "", ""
-	for _, b := range [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"},
-		{"SamsungBrowser/", "Samsung Internet"},
-		{"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}} {
-		if strings.Contains(agent, b[0]) {
-			browser = b[1]
-			break
-		}
-	}
-	for _, o := range [][2]string{{"SMART-TV", "TV"}, {"SmartTV", "TV"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Macintosh", "Mac"},
-		{"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
-		if strings.Contains(agent, o[0]) {
-			system = o[1]
-			break
-		}
-	}
-	switch {
-	case browser != "" && system != "":
-		return browser + " on " + system
-	case browser+system != "":
-		return browser + system
-	}
-	return "An unknown device"
+// isAdmin reports whether a person administers this Usher.
+func (s *Server) isAdmin(who *plex.Answer) bool {
+	return who.Owner || s.cfg.Admins.Decide(personOf(who)).Allowed
 }

@@ -117,13 +117,30 @@ func newIdentity(a *plex.Answer) *identity {
 	id := strconv.FormatInt(a.Account.ID, 10)
 	return &identity{
 		id: id, uuid: clean(a.Account.UUID), username: username(a.Account.Username, id), email: address(a.Account.Email),
-		name: clean(a.Account.Name()), thumb: clean(a.Account.Thumb), groups: groups(tier), tier: tier.String(),
+		name: clean(a.Account.Name()), thumb: clean(a.Account.Thumb), groups: groups(tier, a.Libraries), tier: tier.String(),
 	}
 }
 
-// groups are the tiers that apply. "anyone" is no group: it says nothing.
-func groups(t policy.Tier) string {
-	return [...]string{"", "friend", "shared,friend", "home,shared,friend", "owner,home,shared,friend"}[t]
+// groups are the tiers that apply, then the libraries. "anyone" is no group: it
+// says nothing. A title that cannot stand in the list whole is left out.
+func groups(t policy.Tier, libraries []string) string {
+	tiers := [...]string{"", "friend", "shared,friend", "home,shared,friend", "owner,home,shared,friend"}[t]
+	if len(libraries) == 0 {
+		return tiers
+	}
+	const prefix = "library:"
+	list := append(make([]byte, 0, 256), tiers...)
+	for _, title := range libraries {
+		name := clean(policy.LibraryName(title))
+		if name == "" || len(title) > maxHeader || len(list)+1+len(prefix)+len(name) > maxGroups {
+			continue
+		}
+		if len(list) > 0 {
+			list = append(list, ',')
+		}
+		list = append(append(list, prefix...), name...)
+	}
+	return string(list)
 }
 
 // username is what apps key their accounts on. A name that could not be passed
@@ -150,6 +167,10 @@ func address(email string) string {
 // maxHeader bounds an identity header, in bytes: proxies bound all of an
 // answer's headers together.
 const maxHeader = 256
+
+// maxGroups bounds the groups, in bytes: nginx takes an answer's headers in one
+// buffer of 4 kB, and would fail the check of whoever has more.
+const maxGroups = 2048
 
 // clean makes a text fit for a header: valid UTF-8, no control or invisible
 // formatting characters, no white space around it, at most maxHeader bytes.

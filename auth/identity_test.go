@@ -107,7 +107,7 @@ func TestOwnersListCannotRename(t *testing.T) {
 	told(t, res, "Remote-User", "plex-70010002")
 	told(t, res, "Remote-Email", "")
 	told(t, res, "Remote-Id", "70010002")
-	told(t, res, "Remote-Groups", "home,shared,friend")
+	told(t, res, "Remote-Groups", "home,shared,friend,library:Films,library:Home_ Videos,library:Music,library:Shows")
 	if res := kiddo.check("traefik/owner", page, nil); res.StatusCode != http.StatusForbidden {
 		t.Errorf("a child called like the owner: %s", res.Status)
 	}
@@ -222,8 +222,8 @@ func TestOtherHeaders(t *testing.T) {
 			t.Errorf("%s: mallory is told to apps: %s", family, res.Status)
 		}
 		for who, want := range map[*browser]map[string]string{
-			casey: {"Remote-User": "casey", "X-Webauth-User": "casey@example.org", "X-Uuid": w.plex.Person("casey").UUID, "X-Tier": "shared", "X-Groups": "shared,friend", "X-Id": "70010001", "X-Name": "casey", "X-Forwarded-User": "casey"},
-			kiddo: {"Remote-User": "plex-70010002", "X-Webauth-User": "", "X-Tier": "home", "X-Groups": "home,shared,friend", "X-Id": "70010002", "X-Name": "Kiddo"},
+			casey: {"Remote-User": "casey", "X-Webauth-User": "casey@example.org", "X-Uuid": w.plex.Person("casey").UUID, "X-Tier": "shared", "X-Groups": "shared,friend,library:Films,library:Shows", "X-Id": "70010001", "X-Name": "casey", "X-Forwarded-User": "casey"},
+			kiddo: {"Remote-User": "plex-70010002", "X-Webauth-User": "", "X-Tier": "home", "X-Groups": "home,shared,friend,library:Films,library:Home_ Videos,library:Music,library:Shows", "X-Id": "70010002", "X-Name": "Kiddo"},
 		} {
 			res := who.check(family, page, nil)
 			for name, value := range want {

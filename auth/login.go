@@ -55,7 +55,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, site Site) {
 	if sess, ok := s.cfg.Cookies.Read(r, site.scope()); ok {
 		who, err := s.ask(r, sess, anew)
 		switch {
-		case err == nil && !r.URL.Query().Has("switch") && s.cfg.Policy.Decide(personOf(who)).Allowed:
+		case err == nil && !r.URL.Query().Has("switch") && s.admits(personOf(who)):
 			s.goOn(w, site, back)
 			return
 		case err == nil:
@@ -94,12 +94,7 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, site Site) 
 		s.onlyHTTPS(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
 		return
 	}
-	from := s.cfg.Proxies.client(r)
-	if wait, ok := s.budgets.take(from); !ok {
-		s.metrics.signIns.WithLabelValues("too_many").Inc()
-		s.warn(s.crowds, "too many sign-ins", "address", from, "wait", wait)
-		seconds := int(wait/time.Second) + 1
-		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	if seconds := s.tooMany(w, r, site, session.EventSignIn); seconds > 0 {
 		s.write(w, http.StatusTooManyRequests, templates.TooMany{Seconds: seconds, Again: site.base() + "/login?rd=" + url.QueryEscape(back.String())})
 		return
 	}
@@ -108,6 +103,7 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, site Site) 
 		pin, err := s.cfg.Plex.CreatePIN(r.Context())
 		if err != nil {
 			s.log.Warn("plex.tv made no PIN", "problem", err)
+			s.auditSome(s.failures, r, site.host, session.Event{Kind: session.EventSignIn, Result: resultFailed, Reason: reasonSilent})
 			s.silent(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
 			return
 		}
@@ -117,6 +113,20 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, site Site) 
 	s.setPending(w, p)
 	forward := site.base() + "/login/callback?rd=" + url.QueryEscape(back.String())
 	see(w, s.cfg.Plex.SignInURL(s.cfg.PlexAuth, plex.PIN{ID: p.PIN, Code: p.Code}, forward))
+}
+
+// tooMany spends one sign-in of the budgets. Where there is none left it says
+// when to try again, in seconds.
+func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, site Site, kind string) (seconds int) {
+	reason, wait := s.budgets.take(s.cfg.Proxies.client(r))
+	if wait == 0 {
+		return 0
+	}
+	s.metrics.signIns.WithLabelValues("too_many").Inc()
+	s.auditSome(s.crowds, r, site.host, session.Event{Kind: kind, Result: resultTooMany, Reason: reason})
+	seconds = int(wait/time.Second) + 1
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	return seconds
 }
 
 // keep reads the check box. A form sends keep=0 always and keep=1 behind it

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"usher/session"
 	"usher/templates"
 )
 
@@ -33,10 +34,10 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, site Site) {
 		return
 	}
 	if sess, ok := s.cfg.Cookies.Read(r, site.scope()); ok {
-		everywhere := r.PostForm.Get("everywhere") == "1"
-		err := error(nil)
-		if everywhere {
-			err = s.cfg.Store.EndAll(sess.Account)
+		var err error
+		reason := reasonHere
+		if r.PostForm.Get("everywhere") == "1" {
+			reason, err = reasonEverywhere, s.cfg.Store.EndAll(sess.Account)
 		} else {
 			err = s.cfg.Store.End(sess.ID)
 		}
@@ -45,7 +46,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, site Site) {
 			s.problem(w, http.StatusInternalServerError, "You are still signed in", "Signing out could not be stored. Try again; the owner's log says what is wrong.")
 			return
 		}
-		s.log.Info("signed out", "user_id", sess.Account, "everywhere", everywhere, "address", s.cfg.Proxies.client(r))
+		s.audit(r, site.host, s.ofAccount(sess.Account, session.EventSignOut, resultOK, reason))
 	}
 	s.cfg.Cookies.Clear(w, site.scope())
 	s.clearPending(w)

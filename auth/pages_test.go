@@ -83,7 +83,7 @@ func TestEveryAnswerIsSafeWhateverIsInIt(t *testing.T) {
 	}
 	for who, b := range map[string]*browser{"casey": casey, "mallory": mallory, "nobody": nobody} {
 		for _, rd := range rds {
-			for _, path := range []string{"/", "/login", "/login?switch=1", "/login/callback", "/login/poll", "/logout", "/refused", "/unreachable", "/api/session", "/healthz", "/readyz",
+			for _, path := range []string{"/", "/login", "/login?switch=1", "/login/callback", "/login/poll", "/logout", "/devices/end", "/refused", "/unreachable", "/api/session", "/healthz", "/readyz",
 				"/" + evil, "/login/" + evil, "/auth/", "/auth/" + evil, "/auth/traefik", "/auth/traefik/" + evil, "/auth/envoy:" + evil + "/", "/_usher", "/admin", "/metrics", "/debug/pprof/"} {
 				sep := "?"
 				if strings.Contains(path, "?") {
@@ -300,7 +300,7 @@ func TestSessionJSON(t *testing.T) {
 		t.Errorf("nobody: %s %+v", res.Status, got)
 	}
 	res = w.signedIn("casey").get(site + "/api/session")
-	if read(res); res.StatusCode != http.StatusOK || got.ID != casey || got.Username != "casey" || got.Tier != "shared" || !got.Allowed || strings.Join(got.Groups, ",") != "shared,friend" {
+	if read(res); res.StatusCode != http.StatusOK || got.ID != casey || got.Username != "casey" || got.Tier != "shared" || !got.Allowed || strings.Join(got.Groups, ",") != "shared,friend,library:Films,library:Shows" {
 		t.Errorf("casey: %s %+v", res.Status, got)
 	}
 	res = w.signedIn("mallory").get(site + "/api/session")

@@ -113,7 +113,7 @@ func TestBudgetOfAnAddress(t *testing.T) {
 		if n := w.plex.Requests(plextest.CreatePIN); n != 10 {
 			t.Errorf("%d PINs: refusals cost some", n)
 		}
-		if n := strings.Count(w.log.String(), "too many sign-ins"); n == 0 || n > 11 {
+		if n := strings.Count(w.log.String(), "event=sign_in result=too_many"); n == 0 || n > 11 {
 			t.Errorf("51 refusals wrote %d warnings: anybody could fill the log", n)
 		}
 		w.wantAsk("203.0.113.8", http.StatusSeeOther) // hindered by nothing

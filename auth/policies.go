@@ -39,3 +39,15 @@ func (c *policies) parse(text string) (policy.Policy, error) {
 	c.seen[text] = p
 	return p, nil
 }
+
+// admit reports whether one of them lets a person in.
+func (c *policies) admit(who policy.Person) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, p := range c.seen {
+		if p.Decide(who).Allowed {
+			return true
+		}
+	}
+	return false
+}

@@ -1,8 +1,9 @@
 package auth
 
 import (
-	"net/url"
 	"strings"
+
+	"usher/policy"
 )
 
 // maxReturn bounds a return address, in bytes.
@@ -88,29 +89,9 @@ func safePath(path string) bool {
 		if strings.Contains(squeezed, "//") || strings.Contains(path, `\`) || strings.IndexFunc(path, isControl) >= 0 {
 			return false
 		}
-		path = unescape(path)
+		path = policy.Unescape(path)
 	}
 	return true
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
-
-// unescape decodes the percent signs that stand before two hex digits and
-// leaves the others, as lenient decoders do.
-func unescape(s string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if c, err := url.PathUnescape(s[i : i+3]); err == nil {
-				b.WriteString(c)
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}

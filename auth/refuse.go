@@ -20,18 +20,16 @@ const anew = 10 * time.Second
 // refusal is what the page about a refusal must know. It travels sealed where
 // a proxy passes on nothing but an address, so that nobody can word one.
 type refusal struct {
-	Policy    string
-	Account   int64
-	Reference string
-	verdict   policy.Verdict
+	Policy  string
+	Account int64
+	Request string // its id
+	verdict policy.Verdict
 }
 
 // refuse answers a check of somebody who is signed in and may not pass.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *family, site Site, a asked, why refusal, who *plex.Answer) {
 	s.cfg.Directory.Doubt(who.Account.ID)
-	why.Reference = newReference()
-	s.log.Info("refused", "reference", why.Reference, "user_id", who.Account.ID, "user", newIdentity(who).username, "tier", tierOf(who),
-		"policy", why.Policy, "reason", reasonWord(why.verdict.Reason), "host", a.host.String(), "address", s.cfg.Proxies.client(r), "proxy", f.name)
+	s.audit(r, a.host, refusedAccess(who, reasonWord(why.verdict.Reason), why.Request))
 	back := site.comeBack(a)
 	again := site.base() + "/refused?rd=" + url.QueryEscape(back.String()) + "&why=" + url.QueryEscape(s.seal(s.notices, why))
 	switch {
@@ -41,13 +39,13 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *family, site 
 	case a.isPage(r.Header):
 		s.writeRefusal(w, site, back, again, a.host.name, why, who)
 	default:
-		writeJSON(w, http.StatusForbidden, map[string]string{"error": "forbidden", "reason": reasonWord(why.verdict.Reason), "reference": why.Reference})
+		writeJSON(w, http.StatusForbidden, map[string]string{"error": "forbidden", "reason": reasonWord(why.verdict.Reason), "request_id": why.Request})
 	}
 }
 
 func (s *Server) writeRefusal(w http.ResponseWriter, site Site, back Return, again, hostName string, why refusal, who *plex.Answer) {
 	s.write(w, http.StatusForbidden, templates.Refused{
-		Person: describe(who), Reason: pageReason(why.verdict.Reason), Host: hostName, Again: again, Reference: why.Reference,
+		Person: describe(who), Reason: pageReason(why.verdict.Reason), Host: hostName, Again: again, Request: why.Request,
 		Switch: site.base() + "/login?switch=1&rd=" + url.QueryEscape(back.String()),
 	})
 }
@@ -67,23 +65,41 @@ func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) 
 		s.silent(w, again)
 		return
 	}
+	a, q := s.askedBack(r, back)
 	var why refusal
-	known := s.notices.Open(r.URL.Query().Get("why"), &why) == nil && why.Account == sess.Account
-	pol := s.cfg.Policy
-	if known {
-		if pol, err = s.policies.parse(why.Policy); err != nil {
-			pol, known = s.cfg.Policy, false
-		}
+	known := false
+	if s.notices.Open(r.URL.Query().Get("why"), &why) == nil && why.Account == sess.Account {
+		a.policy, a.named, known = why.Policy, true, true // the very policy that refused
+	} else {
+		why = refusal{}
 	}
-	why.verdict = pol.Decide(personOf(who))
-	if why.verdict.Allowed {
-		if known { // the very policy that refused lets them in now
-			s.goOn(w, site, back)
-			return
-		}
+	bypass, choices, err := s.choose(a, q)
+	_, why.verdict = judge(choices, personOf(who))
+	passes := err == nil && (bypass != nil || why.verdict.Allowed)
+	switch {
+	case passes && known:
+		s.goOn(w, site, back)
+		return
+	case passes: // who came here by an address of their own making
 		why.verdict.Reason = policy.NoMatch
+	case why.verdict.Reason == policy.Undecided:
+		s.silent(w, again)
+		return
+	case why.Request == "":
+		why.Request = newRequestID()
+		s.refusals.add(why.Request, s.explain(a, q, who, nil))
+		s.audit(r, a.host, refusedAccess(who, reasonWord(why.verdict.Reason), why.Request))
 	}
 	s.writeRefusal(w, site, back, again, back.hostName(), why, who)
+}
+
+// askedBack is the check that a return address would be asked about.
+func (s *Server) askedBack(r *http.Request, back Return) (asked, policy.Request) {
+	a, err := askedAbout(Question{URL: back.String(), Method: http.MethodGet})
+	if err != nil {
+		a.odd = err
+	}
+	return a, s.request(r, &a)
 }
 
 // hostName is the host of a return address, for a page to name.
@@ -95,9 +111,9 @@ func (r Return) hostName() string {
 	return u.Hostname()
 }
 
-// newReference is what a person can read out to the owner, who finds it in the
-// log.
-func newReference() string {
+// newRequestID is what a person can read out to the owner, who finds it in the
+// log, and asks usher explain about it.
+func newRequestID() string {
 	t := rand.Text()
 	return t[:4] + "-" + t[4:6]
 }
@@ -110,6 +126,8 @@ func reasonWord(r policy.Reason) string {
 		return "needs_friend"
 	case policy.NeedsShare:
 		return "needs_share"
+	case policy.NeedsLibrary:
+		return "needs_library"
 	case policy.NeedsHome:
 		return "needs_home"
 	case policy.NeedsOwner:
@@ -127,6 +145,8 @@ func pageReason(r policy.Reason) templates.Reason {
 		return templates.NeedsFriend
 	case policy.NeedsShare:
 		return templates.NoShare
+	case policy.NeedsLibrary:
+		return templates.NeedsLibrary
 	case policy.NeedsHome:
 		return templates.NeedsHome
 	case policy.NeedsOwner:

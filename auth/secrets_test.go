@@ -19,7 +19,7 @@ import (
 func TestNoSecretIsLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, redeeming)
 		secrets := map[string]string{testSecret: "the secret", w.plex.Token("robin", clientID): "the owner's token", "rdquerysecret": "a query", "userinfosecret": "a password in an address"}
 		keep := func(what, value string) {
 			if len(value) > 5 {
@@ -35,6 +35,34 @@ func TestNoSecretIsLogged(t *testing.T) {
 			}
 		}
 		const rd = "https://app.example.com/?token=rdquerysecret"
+		// Keys, good, dead and wrong, however they are given; and credentials of the apps' own.
+		programs := func(b *browser, person string) {
+			made := text(b.post(site+"/keys", url.Values{"name": {person + time.Now().String()}, "ends": {"30"}, "hosts": {"app.example.com"}}))
+			b.post(site+"/keys", url.Values{"name": {"rdquerysecret"}, "ends": {"no"}, "hosts": {"https://userinfosecret@x/"}})
+			for _, key := range append(shownKey.FindAllString(made, 1), "usher_"+strings.Repeat(strings.ToUpper(person)[:1], 52), "usher_short"+person, "rdquerysecret") {
+				keep(person+"'s key", key)
+				if len(key) > 40 {
+					keep("a part of "+person+"'s key", key[6:14])
+					keep("a part of "+person+"'s key", key[50:])
+				}
+				for _, user := range []string{"", "user", key} {
+					keep(person+"'s key in Basic", basic(user, key)[len("Basic "):])
+					for _, given := range []http.Header{program("Authorization", basic(user, key)), program("Authorization", "Bearer "+key), program("Authorization", "Token "+key, key),
+						program("X-Usher-Key", key), program("X-Usher-Key", key, key), {"X-Usher-Key": {key}, "Authorization": {basic("app", "userinfosecret")}}} {
+						for _, address := range []string{rd, "https://other.example.com/" + key, "https://elsewhere.test/?" + key} {
+							b.check("traefik", address, given)
+							w.browser().check("nginx", address, given)
+							w.browser().check("envoy:owner", address, given)
+						}
+					}
+				}
+				b.get(site + "/keys?id=" + key)
+				b.post(site+"/keys/end", url.Values{"id": {key}})
+			}
+			if id := shownID.FindStringSubmatch(text(b.get(site + "/keys"))); id != nil {
+				b.post(site+"/keys/end", url.Values{"id": {id[1]}})
+			}
+		}
 		flow := func(b *browser, person string) {
 			res := b.post(site+"/login", url.Values{"rd": {rd}})
 			cookies(person, res)
@@ -47,12 +75,21 @@ func TestNoSecretIsLogged(t *testing.T) {
 				cookies(person, b.get(poll+"?rd="+url.QueryEscape(rd)))
 			}
 			keep(person+"'s token", w.plex.Token(person, clientID))
+			keep(person+"'s token of an app", w.token(person))
+			for _, body := range []string{bodyOf(w.token(person)), bodyOf(w.token(person) + " "), w.token(person), `{"rdquerysecret":1}`} {
+				res, said := b.redeem(redeemURL+"?rd="+url.QueryEscape(rd), body, nil)
+				cookies(person, res)
+				if strings.Contains(said["error"], w.token(person)) {
+					t.Errorf("a token comes back: %v", said)
+				}
+			}
 			for _, proxy := range []string{"traefik", "nginx", "traefik/owner", "nginx/owner", "traefik/nonsense:rd", "envoy", "envoy/owner"} {
 				for _, address := range []string{rd, "https://elsewhere.test/?rdquerysecret", "https://user:userinfosecret@app.example.com/?rdquerysecret"} {
 					cookies(person, b.check(proxy, address, nil))
 					cookies(person, b.check(proxy, address, http.Header{"X-Forwarded-Uri": {"no/rdquerysecret"}, "X-Forwarded-Host": {"userinfosecret@x"}}))
 				}
 			}
+			programs(b, person)
 			for _, address := range []string{"/", "/login?switch=1&rd=" + url.QueryEscape(rd), "/logout?rd=" + url.QueryEscape(rd), "/refused?why=rdquerysecret", "/api/session?rdquerysecret", "/nothing?rdquerysecret"} {
 				cookies(person, b.get(site+address))
 			}
@@ -74,14 +111,15 @@ func TestNoSecretIsLogged(t *testing.T) {
 				w.plex.Heal()
 			}
 		}
-		w.restart(ownView)
+		w.restart(func(s *setup) { ownView(s); redeeming(s) })
 		flow(w.browser(), "casey")
 		w.plex.RevokeTokens("casey")
 		time.Sleep(10 * time.Minute)
 		flow(w.browser(), "sam")
 
 		log := w.log.String()
-		for _, want := range []string{"signed in", "signed out", "refused", "no PIN", "a PIN could not be read", "could not be finished", "owner's view", "no session cookie reaches", "cannot be used"} {
+		for _, want := range []string{"event=sign_in result=ok", "event=sign_in result=refused", "event=sign_in result=failed", "event=sign_out", "event=access result=refused", "no PIN", "a PIN could not be read",
+			"could not be finished", "event=redeem result=ok", "event=redeem result=refused", "event=redeem result=rejected", "event=session_end", "could not be redeemed", "owner's view", "no session cookie reaches", "cannot be used", "event=key result=made", "key used", "event=key result=wrong", "key_host", "event=key result=revoked"} {
 			if !strings.Contains(log, want) {
 				t.Errorf("the log says nothing of %q: this test has missed it", want)
 			}
@@ -148,7 +186,7 @@ func TestALogLineStaysOne(t *testing.T) {
 					t.Errorf("line %d is no entry of ours: %q", i, line)
 				}
 			}
-			if n := strings.Count(log.String(), "signed in"); n != lines {
+			if n := strings.Count(log.String(), "sign_in"); n != lines {
 				t.Errorf("%d lines say that somebody signed in, want %d", n, lines)
 			}
 			if n := strings.Count(log.String(), "forged"); n == 0 {

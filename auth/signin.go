@@ -51,6 +51,7 @@ type signIn struct {
 	turn    chan struct{} // of one place
 	asked   time.Time     // when plex.tv was last asked
 	said    state         // what came of that
+	silent  bool          // plex.tv had not answered before that, either
 	next    time.Time     // before which plex.tv is not asked again
 	token   plex.Token    // "" until approved
 	session session.Session
@@ -159,15 +160,15 @@ func (l *signIns) advance(r *http.Request, site Site, p pendingSignIn) outcome {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), plexTime)
 	defer cancel()
-	one.asked = time.Now()
-	if one.said = l.readPIN(ctx, one, p); one.said == stateOK {
+	one.asked, one.silent = time.Now(), one.said == stateUnavailable
+	if one.said = l.readPIN(ctx, r, one, site, p); one.said == stateOK {
 		one.said = l.redeem(ctx, r, one, site, p.Keep)
 	}
 	return outcome{state: one.said, session: one.session, who: one.who}
 }
 
 // readPIN looks whether the person has approved.
-func (l *signIns) readPIN(ctx context.Context, one *signIn, p pendingSignIn) state {
+func (l *signIns) readPIN(ctx context.Context, r *http.Request, one *signIn, site Site, p pendingSignIn) state {
 	if one.token != "" {
 		return stateOK
 	}
@@ -176,9 +177,11 @@ func (l *signIns) readPIN(ctx context.Context, one *signIn, p pendingSignIn) sta
 	switch {
 	case errors.Is(err, plex.ErrExpired):
 		one.over = true
+		l.audit(r, one, site, resultExpired, "")
 		return stateExpired
 	case err != nil:
 		l.s.log.Warn("a PIN could not be read", "problem", err)
+		l.audit(r, one, site, resultFailed, reasonSilent)
 		return stateUnavailable
 	case pin.Token == "":
 		return statePending
@@ -191,33 +194,66 @@ func (l *signIns) readPIN(ctx context.Context, one *signIn, p pendingSignIn) sta
 // session. As long as plex.tv does not say, the approval is kept.
 func (l *signIns) redeem(ctx context.Context, r *http.Request, one *signIn, site Site, keep bool) state {
 	s := l.s
-	account, err := s.cfg.Plex.Account(ctx, one.token)
-	var who *plex.Answer
-	if err == nil {
-		who, err = s.cfg.Directory.SignedIn(ctx, account, one.token)
-	}
+	who, err := s.identify(ctx, one.token)
 	one.pause(err)
 	switch {
-	case errors.Is(err, plex.ErrUnauthorized), errors.Is(err, plex.ErrForbidden):
-		s.log.Warn("plex.tv refused the token of a sign-in", "problem", err)
+	case rejects(err):
+		l.audit(r, one, site, resultFailed, reasonRejected)
 		one.over, one.token = true, ""
 		return stateExpired
 	case err != nil: // plex.tv did not say, or the disk is full
 		s.log.Warn("a sign-in could not be finished", "problem", err)
+		reason := reasonNotStored
+		if told := (*plex.Error)(nil); errors.As(err, &told) || errors.Is(err, plex.ErrUnavailable) {
+			reason = reasonSilent
+		}
+		l.audit(r, one, site, resultFailed, reason)
 		return stateUnavailable
 	}
-	now := time.Now()
-	from := s.cfg.Proxies.client(r)
-	started := session.Session{Account: account.ID, Audience: site.scope().Audience(), Device: r.UserAgent(), Expires: now.Add(s.cfg.Lifetime), Keep: keep}
-	if from.IsValid() {
-		started.Address = from.String()
-	}
-	if one.session, err = s.cfg.Store.Begin(started); err != nil {
+	if one.session, err = s.startSession(r, site, who, keep); err != nil {
 		s.log.Error("the session could not be stored", "problem", err)
+		l.audit(r, one, site, resultFailed, reasonNotStored)
 		return stateUnavailable
 	}
-	one.done, one.token, one.who = now, "", who
-	s.metrics.signIns.WithLabelValues("ok").Inc()
-	s.log.Info("signed in", "user_id", account.ID, "address", from, "host", site.host.String())
+	s.audit(r, site.host, s.entered(who))
+	one.done, one.token, one.who = time.Now(), "", who
 	return stateOK
+}
+
+// audit writes down that a sign-in came to nothing; of a silent plex.tv, once.
+func (l *signIns) audit(r *http.Request, one *signIn, site Site, result, reason string) {
+	if result == resultFailed && reason != reasonRejected && one.silent {
+		return
+	}
+	l.s.auditSome(l.s.failures, r, site.host, session.Event{Kind: session.EventSignIn, Result: result, Reason: reason})
+}
+
+// identify asks plex.tv whose token it is and what they have access to. From
+// then on it is their newest token.
+func (s *Server) identify(ctx context.Context, token plex.Token) (*plex.Answer, error) {
+	account, err := s.cfg.Plex.Account(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Directory.SignedIn(ctx, account, token)
+}
+
+// rejects reports whether plex.tv has said no to a token, rather than nothing.
+func rejects(err error) bool {
+	return errors.Is(err, plex.ErrUnauthorized) || errors.Is(err, plex.ErrForbidden)
+}
+
+// startSession signs a person in at a site, on the device that asks.
+func (s *Server) startSession(r *http.Request, site Site, who *plex.Answer, keep bool) (session.Session, error) {
+	from := s.cfg.Proxies.client(r)
+	sess := session.Session{Account: who.Account.ID, Audience: site.scope().Audience(), Device: r.UserAgent(), Expires: time.Now().Add(s.cfg.Lifetime), Keep: keep}
+	if from.IsValid() {
+		sess.Address = from.String()
+	}
+	sess, err := s.cfg.Store.Begin(sess)
+	if err != nil {
+		return session.Session{}, err
+	}
+	s.metrics.signIns.WithLabelValues("ok").Inc()
+	return sess, nil
 }

@@ -40,7 +40,7 @@ func TestIdentityOnTheWire(t *testing.T) {
 		name, value, _ := strings.Cut(lines.Text(), ":")
 		got[strings.ToLower(name)] = append(got[strings.ToLower(name)], value)
 	}
-	for name, want := range map[string]string{"remote-user": " plex-70010002", "remote-name": " ÉRemote-User: robin", "remote-email": " ", "remote-groups": " home,shared,friend", "remote-id": " 70010002", "content-length": " 0"} {
+	for name, want := range map[string]string{"remote-user": " plex-70010002", "remote-name": " ÉRemote-User: robin", "remote-email": " ", "remote-groups": " home,shared,friend,library:Films,library:Home_ Videos,library:Music,library:Shows", "remote-id": " 70010002", "content-length": " 0"} {
 		if v := got[name]; len(v) != 1 || v[0] != want {
 			t.Errorf("%s: %q, want %q", name, v, want)
 		}

@@ -136,9 +136,8 @@ func (w *world) build(set setup) {
 	must(err)
 	if !set.notSetUp {
 		set.directory.Client, set.directory.Store, set.directory.Log = set.Plex, auth.PlexStore(w.store), log
-		store := w.store
 		set.directory.Rejected = func(id int64) {
-			if err := store.EndAll(id); err != nil {
+			if err := w.usher.TokenRejected(id); err != nil {
 				t.Error(err)
 			}
 		}
@@ -148,6 +147,9 @@ func (w *world) build(set setup) {
 		w.dir, err = plex.NewDirectory(set.directory)
 		must(err)
 		w.dir.Start()
+		if set.owner != "" {
+			set.Metrics.WatchView(w.dir.View)
+		}
 		t.Cleanup(w.dir.Close)
 		set.Directory = w.dir
 	}

@@ -1,0 +1,174 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"usher/plex"
+	"usher/policy"
+	"usher/session"
+	"usher/templates"
+)
+
+// keyDays are the lives that a key may have, in days; the form offers them.
+var keyDays = []int{30, 90, 365, 3 * 365}
+
+// mayHaveKeys reports whether a person gets keys: no stranger to the owner does
+// whom no policy lets in.
+func (s *Server) mayHaveKeys(who *plex.Answer) bool {
+	return tierOf(who) > policy.Anyone || s.admits(personOf(who))
+}
+
+// keyHolder is the person who is signed in, by cookie, and may have keys.
+// Otherwise it has answered.
+func (s *Server) keyHolder(w http.ResponseWriter, r *http.Request, site Site) (session.Session, bool) {
+	sess, who, err := s.person(r, site.scope())
+	switch {
+	case errors.Is(err, errNobody):
+		see(w, site.base()+"/login?rd="+url.QueryEscape(site.base()+"/keys"))
+	case err != nil:
+		s.silent(w, site.base()+"/keys")
+	case !s.mayHaveKeys(who):
+		s.problem(w, http.StatusForbidden, "There are no keys for this account", "It has no access to the apps here.")
+	default:
+		return sess, true
+	}
+	return session.Session{}, false
+}
+
+// keysPage lists a person's keys and offers to make one.
+func (s *Server) keysPage(w http.ResponseWriter, r *http.Request, site Site) {
+	if sess, ok := s.keyHolder(w, r, site); ok {
+		s.writeKeys(w, http.StatusOK, site, sess.Account, templates.KeyForm{Days: 365})
+	}
+}
+
+func (s *Server) writeKeys(w http.ResponseWriter, status int, site Site, account int64, form templates.KeyForm) {
+	page := templates.Keys{Make: site.base() + "/keys", End: site.base() + "/keys/end", Home: site.base() + "/", Domain: site.domain, Form: form}
+	if site.domain == "" {
+		page.OnlyHost = site.host.name
+	}
+	for _, k := range s.keysAt(site, account) {
+		page.Keys = append(page.Keys, shownKey(k))
+	}
+	s.write(w, status, page)
+}
+
+// keysAt are a person's keys. Where the pages share their host with an app, that
+// app learns of no others.
+func (s *Server) keysAt(site Site, account int64) []session.Key {
+	return slices.DeleteFunc(s.cfg.Store.Keys(account), func(k session.Key) bool { return len(s.cfg.Sites) == 0 && !opens(k, site.host) })
+}
+
+func shownKey(k session.Key) templates.Key {
+	shown := templates.Key{ID: k.ID, Name: k.Name, Hosts: k.Hosts, Made: k.Made, Ends: k.Ends, LastUsed: k.LastUsed}
+	if !k.LastUsed.IsZero() && k.LastAddress.IsValid() {
+		shown.Address = k.LastAddress.String()
+	}
+	return shown
+}
+
+// makeKey makes a key and shows it, this once.
+func (s *Server) makeKey(w http.ResponseWriter, r *http.Request, site Site) {
+	sess, ok := s.keyHolder(w, r, site)
+	if !ok || !s.readForm(w, r) {
+		return
+	}
+	days, _ := strconv.Atoi(r.PostForm.Get("ends"))
+	form := templates.KeyForm{Name: r.PostForm.Get("name"), Days: days, Hosts: splitHosts(r.PostForm.Get("hosts"))}
+	hosts, problem := site.keyHosts(form.Hosts)
+	switch {
+	case strings.TrimSpace(clean(form.Name)) == "" || len(form.Name) > 60:
+		problem = "Say in a few words what the key is for."
+	case !slices.Contains(keyDays, days):
+		form.Days, problem = 365, "Choose when the key ends."
+	}
+	var secret session.KeySecret
+	var key session.Key
+	if problem == "" {
+		var err error
+		secret, key, err = s.cfg.Store.MakeKey(session.Key{Account: sess.Account, Name: clean(form.Name), Hosts: hosts, Ends: time.Now().AddDate(0, 0, days), LastAddress: s.cfg.Proxies.client(r)})
+		switch {
+		case errors.Is(err, session.ErrKeyName):
+			problem = "You have a key of that name already. Revoke that one, or choose another name."
+		case errors.Is(err, session.ErrTooManyKeys):
+			problem = "You have as many keys as one may have. Revoke one first."
+		case err != nil:
+			s.log.Error("a key could not be stored", "problem", err)
+			s.problem(w, http.StatusInternalServerError, "There is no new key", "It could not be stored. Try again; the owner's log says what is wrong.")
+			return
+		default:
+			s.audit(r, site.host, s.ofAccount(sess.Account, session.EventKey, resultMade, ""))
+		}
+	}
+	if problem != "" {
+		form.Problem = problem
+		s.writeKeys(w, http.StatusBadRequest, site, sess.Account, form)
+		return
+	}
+	s.write(w, http.StatusOK, templates.NewKey{Secret: string(secret), Key: shownKey(key), Back: site.base() + "/keys"})
+}
+
+// endKey revokes a key of the person's own.
+func (s *Server) endKey(w http.ResponseWriter, r *http.Request, site Site) {
+	sess, ok := s.keyHolder(w, r, site)
+	if !ok || !s.readForm(w, r) {
+		return
+	}
+	ended, err := s.cfg.Store.EndKey(sess.Account, r.PostForm.Get("id"))
+	switch {
+	case err != nil:
+		s.log.Error("revoking a key could not be stored", "problem", err)
+		s.problem(w, http.StatusInternalServerError, "That could not be stored", "The key may work again after a restart. Try again; the owner's log says what is wrong.")
+		return
+	case ended:
+		s.audit(r, site.host, s.ofAccount(sess.Account, session.EventKey, resultRevoked, ""))
+	}
+	see(w, site.base()+"/keys")
+}
+
+// readForm reads a posted form, or says that it cannot be read.
+func (s *Server) readForm(w http.ResponseWriter, r *http.Request) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		s.problem(w, http.StatusBadRequest, "That form cannot be read", "Go back and try again.")
+		return false
+	}
+	return true
+}
+
+func splitHosts(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,;\t\r\n", r) })
+}
+
+// keyHosts are the hosts that a key made here is for, nil for all, or what is
+// wrong with them. A site whose cookie stays on one host makes keys for that.
+func (s Site) keyHosts(given []string) (hosts []string, problem string) {
+	if s.domain == "" {
+		return []string{s.host.name}, ""
+	}
+	for _, text := range given {
+		name, below := strings.CutPrefix(text, "*.")
+		h, ok := parseHost(name)
+		switch {
+		case !ok || h.port != "" || below && h.isAddress():
+			return nil, "Not a host name: " + text + ". Write it without https://, port and path."
+		case !s.reaches(h.name):
+			return nil, "Not below " + s.domain + ": " + text + "."
+		case below:
+			h.name = "*." + h.name
+		}
+		if !slices.Contains(hosts, h.name) {
+			hosts = append(hosts, h.name)
+		}
+	}
+	if len(hosts) > 100 {
+		return nil, "A key is for 100 host names at most. Use *." + s.domain + " for all below."
+	}
+	return hosts, ""
+}
