@@ -21,15 +21,16 @@ build:
 # -timeout leaves room for building Caddy and Traefik when the build cache is cold.
 test: tools fmt vet vuln
 	go test -race -timeout 60m ./...
-	go test -run '^(TestCheckStaysCheap|TestColdStart)$$' . ./auth  # the race detector would be measured with them
+	go test -run '^(TestCheckStaysCheap|TestRefreshStaysCheap|TestColdStart)$$' . ./auth  # the race detector would be measured with them
 
-# A C compiler for -race, nginx and HAProxy for the recipes, Chromium for the pages. policy-rc.d keeps apt from
-# starting what it installs.
+# A C compiler for -race, nginx and HAProxy for the recipes, Chromium for the pages, fail2ban for its filter.
+# policy-rc.d keeps apt from starting what it installs.
 tools:
 	@want=; \
 	command -v gcc >/dev/null || want="$$want gcc libc6-dev"; \
 	command -v nginx >/dev/null || test -x /usr/sbin/nginx || want="$$want nginx"; \
 	command -v haproxy >/dev/null || test -x /usr/sbin/haproxy || want="$$want haproxy"; \
+	command -v fail2ban-regex >/dev/null || want="$$want fail2ban"; \
 	command -v chromium >/dev/null || command -v google-chrome >/dev/null || want="$$want chromium"; \
 	test -n "$$want" || exit 0; \
 	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \

@@ -32,8 +32,18 @@ func showConfig(stdout, stderr io.Writer) error {
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\n", v.Name, value, from)
 	}
+	if rules := set.rules.All(); len(rules) > 0 {
+		fmt.Fprintln(out, "\nLINE\tRULE (the first that matches counts)\t")
+		for _, r := range rules {
+			fmt.Fprintf(out, "%d\t%s\t\n", r.Line, r.String())
+		}
+		fmt.Fprintf(out, "-\teverything else: %s\t\n", set.policy)
+	}
 	if err := out.Flush(); err != nil {
 		return err
+	}
+	for _, w := range set.warnings {
+		fmt.Fprintln(stderr, "warning:", w)
 	}
 	if err := errors.Join(envErr, err); err != nil {
 		fmt.Fprintln(stderr, err)
@@ -70,6 +80,19 @@ func (s settings) implied(name string) (value, from string) {
 	return "-", "default"
 }
 
+// ownAddress is where a server that listens so is to be reached from its own
+// machine.
+func ownAddress(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("USHER_LISTEN: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
 // healthcheck asks the server of this machine whether it is alive, for
 // container engines whose images hold no other program.
 func healthcheck(ctx context.Context) error {
@@ -77,16 +100,13 @@ func healthcheck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	host, port, err := net.SplitHostPort(env.Listen)
+	address, err := ownAddress(env.Listen)
 	if err != nil {
-		return fmt.Errorf("USHER_LISTEN: %w", err)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/healthz", nil)
 	if err != nil {
 		return err
 	}

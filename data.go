@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"usher/backup"
 	"usher/session"
 )
 
@@ -47,6 +49,36 @@ func (s *settings) generate(log *slog.Logger) error {
 	return nil
 }
 
+// stillHas wants the data folder to be the one that the secret and the client id were
+// read from, which the environment had only given in part: until the store was locked
+// another could be restored.
+func (s settings) stillHas(given settings) error {
+	decided, err := backup.Decided(given.dataDir)
+	if err == nil {
+		err = given.generate(slog.New(slog.DiscardHandler))
+	}
+	if err == nil && (decided != "" || !slices.Equal(given.secrets, s.secrets) || given.clientID != s.clientID) {
+		err = errors.New("its files were replaced while Usher started; start it again")
+	}
+	if err != nil {
+		return fmt.Errorf("the data folder %s: %w", s.dataDir, err)
+	}
+	return nil
+}
+
+// readSecret fills in the secret that generate has made before; it makes none.
+func (s *settings) readSecret() error {
+	if len(s.secrets) > 0 {
+		return nil
+	}
+	secret, err := readSmall(s.dataFile("secret"), maxFile)
+	if err != nil {
+		return fmt.Errorf("%w; give the data folder (USHER_DATA_DIR) of the Usher that serves, as a user who may read it", err)
+	}
+	s.secrets = list(secret)
+	return nil
+}
+
 func random(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b) // never fails: crypto/rand ends the program instead
@@ -57,7 +89,7 @@ func random(n int) []byte {
 // It is whole or not there: it is written aside, synced, and then renamed.
 func (s settings) kept(name string, fresh func() string, log *slog.Logger) (string, error) {
 	path := s.dataFile(name)
-	content, err := readSmall(path)
+	content, err := readSmall(path, maxFile)
 	if err == nil {
 		return strings.TrimSpace(content), nil
 	}

@@ -184,8 +184,10 @@ func (p *demoProxy) protect(w http.ResponseWriter, r *http.Request, check string
 			r.Header.Del(name)
 		}
 	}
+	r.Header.Del("X-Usher-Key")
+	r.Header.Del("Authorization") // the answer holds it where it is the app's own
 	for name, values := range answer.Header {
-		if isIdentity(name) {
+		if isIdentity(name) || name == "Authorization" {
 			r.Header[name] = values
 		}
 	}

@@ -181,7 +181,7 @@ func readCookie(path string, stdin io.Reader) (string, error) {
 		b, err = io.ReadAll(io.LimitReader(stdin, maxFile))
 		text = string(b)
 	} else {
-		text, err = readSmall(path)
+		text, err = readSmall(path, maxFile)
 	}
 	if err != nil {
 		return "", err

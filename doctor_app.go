@@ -82,6 +82,7 @@ func (l *look) lookAtApp(want *seen, session bool) {
 	for _, pr := range identityProbes(l.names, session) {
 		l.forged(l.send(l.ctx, pr).seen, want, identity, pr)
 	}
+	l.tryKey(session)
 	for _, pr := range hopProbes(l.names, session) {
 		got := l.send(l.ctx, pr).seen
 		l.forged(got, want, hop, pr)
@@ -120,6 +121,34 @@ func (l *look) lookAtOpen() {
 			pr.headers = append(pr.headers, anyKey)
 			l.forged(l.send(l.ctx, pr).seen, nil, atOpen, pr)
 		}
+		l.tryKey(false)
+	}
+}
+
+// tryKey looks whether a proxy keeps back the headers in which a key of Usher's comes, but for what Usher's answer
+// gives back.
+func (l *look) tryKey(session bool) {
+	arrives := func(header string) bool {
+		pr := probe{headers: []string{header}, session: session}
+		if !session {
+			pr.headers = append(pr.headers, anyKey)
+		}
+		got := l.send(l.ctx, pr).seen
+		if got == nil {
+			l.refused++
+			return false
+		}
+		name, _, _ := strings.Cut(header, ":")
+		return len(got.all(name)) > 0
+	}
+	if arrives(noKey) {
+		l.hole(secret, "X-Usher-Key", "", "X-Usher-Key reaches the app: so does the key of every program, and whoever has it passes as its person elsewhere.")
+	}
+	if arrives(notGivenOut) {
+		l.hole(secret, "Authorization", "", "Authorization reaches the app as a client sends it: so does the key of every program, and whoever has it passes as its person elsewhere.")
+	}
+	if session && !arrives(appsOwn) {
+		l.note(secret, "Authorization", "", "Authorization never reaches the app: where the app has a sign-in of its own by Basic or Bearer, it does not work.")
 	}
 }
 

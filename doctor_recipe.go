@@ -17,6 +17,7 @@ const (
 	told      kind = "told"      // the client decides what Usher is asked about
 	identity  kind = "identity"  // the client's own identity header reaches the app
 	alias     kind = "alias"     // … under a name that apps fold into ours
+	secret    kind = "key"       // what opens Usher reaches the app
 	atOpen    kind = "open-path" // … at a path that is open on purpose
 	twoHosts  kind = "host"      // request line and Host disagree, and Usher is asked about the wrong one
 	hop       kind = "hop"       // "Connection: NAME" takes headers away
@@ -26,7 +27,7 @@ const (
 	outdated  kind = "outdated"  // the proxy is older than its recipe needs
 )
 
-var kinds = []kind{anybody, byPath, told, identity, alias, atOpen, twoHosts, hop, forwarded, unnamed, check, outdated}
+var kinds = []kind{anybody, byPath, told, identity, alias, secret, atOpen, twoHosts, hop, forwarded, unnamed, check, outdated}
 
 // line is one line of a recipe, as it stands in a file of deploy/.
 type line struct {

@@ -36,6 +36,11 @@ func TestRecipeLines(t *testing.T) {
 				t.Errorf("%s has no line for %q", r.name, k)
 			}
 		}
+		for _, name := range []string{"Authorization", "X-Usher-Key"} {
+			if r.closes(secret, name) == nil {
+				t.Errorf("%s has no line for a key in %s", r.name, name)
+			}
+		}
 		if readme, err := os.ReadFile("deploy/" + r.name + "/README.md"); err != nil || !strings.Contains(string(readme), r.needs) {
 			t.Errorf("deploy/%s/README.md does not say that it needs %s: %v", r.name, r.needs, err)
 		}

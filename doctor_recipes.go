@@ -31,6 +31,10 @@ func inNginx(asks, server, answers string) (map[kind]line, map[kind]map[string]l
 			"Remote-Groups": {answers, "proxy_set_header Remote-Groups $usher_groups;"},
 			"Remote-Id":     {answers, "proxy_set_header Remote-Id     $usher_id;"},
 		},
+		secret: {
+			"Authorization": {answers, "proxy_set_header Authorization $usher_app_auth;"},
+			"X-Usher-Key":   {answers, `proxy_set_header X-Usher-Key   "";`},
+		},
 	}
 	return lines, headers
 }
@@ -51,6 +55,7 @@ func nginxRecipe() recipe {
 
 func caddyRecipe() recipe {
 	snippet := "deploy/caddy/usher.caddy"
+	copies := line{snippet, "copy_headers Remote-User Remote-Name Remote-Email Remote-Groups Remote-Id Authorization X-Usher-Key"}
 	before := line{"deploy/caddy/README.md", "another proxy stands before Caddy: name it in the global option `trusted_proxies`"}
 	return recipe{
 		name: "caddy", says: []string{"caddy", "1.1 caddy", "2.0 caddy"}, needs: "2.11.4",
@@ -64,7 +69,8 @@ func caddyRecipe() recipe {
 			atOpen:    {snippet, "request_header -Remote*"},
 			hop:       {snippet, "request_header @names_ours -Connection"},
 			forwarded: before,
-			unnamed:   {snippet, "copy_headers Remote-User Remote-Name Remote-Email Remote-Groups Remote-Id"},
+			unnamed:   copies,
+			secret:    copies,
 		},
 		headers: map[kind]map[string]line{
 			told: {"X-Forwarded-Uri": {snippet, "header_up X-Forwarded-Uri {http.request.orig_uri}"}},
@@ -89,7 +95,10 @@ func traefikRecipe() recipe {
 			forwarded: believes,
 			unnamed:   {dynamic, "- Remote-User"},
 		},
-		headers: map[kind]map[string]line{identity: {}, unnamed: {}},
+		headers: map[kind]map[string]line{identity: {}, unnamed: {}, secret: {
+			"Authorization": {dynamic, "- Authorization"},
+			"X-Usher-Key":   {dynamic, "- X-Usher-Key"},
+		}},
 	}
 	for _, name := range []string{"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups", "Remote-Id"} {
 		r.headers[identity][name] = line{dynamic, "- " + name}
@@ -121,11 +130,13 @@ func caddyLabelsRecipe() recipe {
 		r.lines[k] = line{labels, "caddy.route.0_import: usher /auth/caddy"}
 	}
 	for _, k := range []kind{identity, alias, atOpen} {
-		r.lines[k] = line{labels, "caddy_1.0_request_header: -Remote*"}
+		r.lines[k] = line{labels, "caddy_1.route.0_request_header: -Remote*"}
 	}
-	r.lines[hop] = line{labels, `caddy_1.2_request_header: "@names_ours -Connection"`}
-	r.lines[unnamed] = line{labels, "caddy_2.route.1_forward_auth.1_copy_headers: Remote-User Remote-Name Remote-Email Remote-Groups Remote-Id"}
-	r.headers[told]["X-Forwarded-Uri"] = line{labels, "caddy_2.route.1_forward_auth.2_header_up: X-Forwarded-Uri {http.request.orig_uri}"}
+	r.lines[hop] = line{labels, `caddy_1.route.2_request_header: "@names_ours -Connection"`}
+	for _, k := range []kind{unnamed, secret} {
+		r.lines[k] = line{labels, "caddy_1.route.5_forward_auth.1_copy_headers: Remote-User Remote-Name Remote-Email Remote-Groups Remote-Id Authorization X-Usher-Key"}
+	}
+	r.headers[told]["X-Forwarded-Uri"] = line{labels, "caddy_1.route.5_forward_auth.2_header_up: X-Forwarded-Uri {http.request.orig_uri}"}
 	return r
 }
 
@@ -149,6 +160,10 @@ func haproxyRecipe() recipe {
 			check:     {config, "http-request return status 404 if { path,url_dec -i -m sub /auth/ }"},
 		},
 		headers: map[kind]map[string]line{
+			secret: {
+				"Authorization": {lua, `txn.http:req_del_header("authorization")`},
+				"X-Usher-Key":   {lua, `txn.http:req_del_header("x-usher-key")`},
+			},
 			told: {"X-Forwarded-Proto": {config, "http-request set-header X-Forwarded-Proto https"}},
 			forwarded: {
 				"X-Forwarded-For":   {config, "http-request set-header X-Forwarded-For %[src]"},

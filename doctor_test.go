@@ -166,8 +166,10 @@ func (f wrongs) serve(w *ward, rw http.ResponseWriter, r *http.Request) {
 	for name, values := range told {
 		r.Header[name] = values
 	}
+	r.Header.Del("X-Usher-Key")
+	delete(r.Header, "Authorization")
 	for name, values := range names {
-		if isIdentity(name) {
+		if isIdentity(name) || name == "Authorization" {
 			r.Header[name] = values
 		}
 	}
@@ -307,6 +309,8 @@ func TestDoctorFindsHoles(t *testing.T) {
 		"the app is not told": {func(w *ward) {
 			w.hand = func(app, _ http.Header) { app.Del("Remote-Id") }
 		}, unnamed, "Remote-Id"},
+		"X-Usher-Key at the app":   {func(w *ward) { w.hand = copyTo("X-Usher-Key") }, secret, "X-Usher-Key"},
+		"a client's Authorization": {func(w *ward) { w.hand = copyTo("Authorization") }, secret, "Authorization"},
 		"names at an open path": {func(w *ward) {
 			w.skip = func(r *http.Request) bool { return r.URL.Path == "/api" }
 			w.hand = func(app, client http.Header) {
@@ -363,7 +367,11 @@ func TestDoctorIsContent(t *testing.T) {
 	if f := r.has("note", forwarded, ""); f == nil || !strings.Contains(strings.Join(f.Sent, " "), "X-Rewrite-URL") {
 		t.Errorf("nothing is said of what no recipe takes away:\n%s", out)
 	}
-	w.set(func() { w.app = http.HandlerFunc(whoami) })
+	w.set(func() { w.hand = func(app, _ http.Header) { app.Del("Authorization") } })
+	if code, r, out := w.examine(w.url("/")); code != 0 || r.has("note", secret, "Authorization") == nil {
+		t.Errorf("an app's own credentials kept back: exit %d:\n%s", code, out)
+	}
+	w.set(func() { w.hand, w.app = nil, http.HandlerFunc(whoami) })
 	if code, r, out = w.examine(w.url("/")); code != 0 || r.SeenBy != "whoami" {
 		t.Errorf("whoami: exit %d:\n%s", code, out)
 	}
@@ -407,6 +415,10 @@ func TestDoctorAtAnOpenPath(t *testing.T) {
 	w.set(func() { w.hand = copyTo("Remote_user") })
 	if code, r, out := examine(t, "", "--connect", w.addr, "--open", w.url("/api")); code != 1 || r.has("hole", atOpen, "Remote-User") == nil {
 		t.Errorf("a wrong one, with a key: exit %d:\n%s", code, out)
+	}
+	w.set(func() { w.hand = copyTo("Authorization") })
+	if code, r, out := examine(t, "", "--connect", w.addr, "--open", w.url("/api")); code != 1 || r.has("hole", secret, "Authorization") == nil {
+		t.Errorf("a key that passes there: exit %d:\n%s", code, out)
 	}
 	w.set(func() {
 		w.answer = func(rw http.ResponseWriter, r *http.Request) bool {

@@ -35,7 +35,7 @@ func (f wordFile) write() (word string, err error) {
 
 // remove ends the word, unless the file is another doctor's by now.
 func (f wordFile) remove(word string) error {
-	content, err := readSmall(string(f))
+	content, err := readSmall(string(f), maxFile)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !strings.HasPrefix(content, hashWord(word)) {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (f wordFile) opens(word string) bool {
 	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
 		return false
 	}
-	content, err := readSmall(string(f))
+	content, err := readSmall(string(f), maxFile)
 	if err != nil {
 		return false
 	}

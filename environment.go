@@ -27,7 +27,9 @@ type environment struct {
 	URL             string `split_words:"true" desc:"where the pages live, e.g. https://auth.example.com; several, comma separated, one per cookie domain; unset: under /_usher/ of every protected host"`
 	CookieDomain    string `split_words:"true" desc:"domain of the session cookie, in the order of the URLs; default: the parent of each URL's host"`
 	Servers         string `split_words:"true" desc:"machine identifiers of the Plex servers that count, comma separated; unset: nobody passes"`
-	Allow           string `split_words:"true" default:"shared" desc:"who passes: owner, home, shared, friend, anyone, user:…, server:…, and !… to keep out"`
+	Allow           string `split_words:"true" default:"shared" desc:"who passes: owner, home, shared, friend, anyone, user:…, server:…, library:…, and !… to keep out"`
+	RulesFile       string `split_words:"true" desc:"YAML file of rules by host, path, method and network; read again on SIGHUP"`
+	Admins          string `split_words:"true" desc:"who administers Usher besides the owner: user:ID, comma separated"`
 	PlexToken       string `split_words:"true" desc:"the owner's Plex token: one look at plex.tv serves everybody"`
 	Owner           string `split_words:"true" desc:"the owner's numeric Plex id, where there is no token"`
 	Secret          string `split_words:"true" desc:"at least 32 random bytes that sign and encrypt; comma separated to rotate: the first seals, all open; default: generated into the data folder"`
@@ -42,6 +44,7 @@ type environment struct {
 	Recheck         string `split_words:"true" default:"5m" desc:"how long plex.tv's answer about a person is used before it is asked again"`
 	OutageGrace     string `split_words:"true" default:"24h" desc:"how long the last good answer serves while plex.tv is silent"`
 	Headers         string `split_words:"true" default:"Remote-User={username},Remote-Name={name},Remote-Email={email},Remote-Groups={groups},Remote-Id={id}" desc:"identity headers: Name={field},… with id, uuid, username, email, name, thumb, groups, tier"`
+	Redeem          string `split_words:"true" default:"false" desc:"true lets whoever holds a person's Plex token sign in as them, at /api/redeem"`
 	InsecureCookies string `split_words:"true" default:"false" desc:"true allows cookies over http without TLS"`
 	LogLevel        string `split_words:"true" default:"info" desc:"debug, info, warn or error"`
 	LogFormat       string `split_words:"true" default:"text" desc:"text or json"`
@@ -82,7 +85,7 @@ func readEnvironment() (environment, []variable, error) {
 			errs = append(errs, fmt.Errorf("%s: both it and %s_FILE are set; unset one", v.Name, v.Name))
 		case file && path != "":
 			v.Source = "file " + path
-			content, err := readSmall(path)
+			content, err := readSmall(path, maxFile)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s_FILE: %w; name a file that Usher's user can read", v.Name, err))
 				continue
@@ -139,8 +142,7 @@ func unknown(vars []variable) []error {
 		if !strings.HasPrefix(name, prefix) || injected.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://") {
 			continue
 		}
-		base := strings.TrimSuffix(name, "_FILE")
-		if !slices.ContainsFunc(vars, func(v variable) bool { return v.Name == base }) {
+		if !slices.ContainsFunc(vars, func(v variable) bool { return v.Name == name || v.Name+"_FILE" == name }) {
 			errs = append(errs, fmt.Errorf("%s: there is no such variable; unset it, or correct its name (usher help lists all)", name))
 		}
 	}
@@ -148,16 +150,16 @@ func unknown(vars []variable) []error {
 	return errs
 }
 
-// readSmall reads a file of at most maxFile bytes.
-func readSmall(path string) (string, error) {
+// readSmall reads a file of at most so many bytes.
+func readSmall(path string, most int64) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(content) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = fmt.Errorf("%s is larger than %d bytes", path, most)
 	}
 	return string(content), err
 }

@@ -27,7 +27,7 @@ func TestRefusedEnvironments(t *testing.T) {
 		says string // besides the variable, which is that of the last line of env
 	}{
 		"mistyped name":                    {[]string{"USHER_ALOW=owner"}, "no such variable"},
-		"variable of a version to come":    {[]string{"USHER_RULES_FILE=/etc/rules.yml"}, "no such variable"},
+		"variable of a version to come":    {[]string{"USHER_REDIS_URL=redis://127.0.0.1"}, "no such variable"},
 		"file of a mistyped name":          {[]string{"USHER_SECRTE_FILE=" + file("s", testSecret)}, "no such variable"},
 		"value and file":                   {[]string{"USHER_SECRET_FILE=" + file("s2", testSecret), "USHER_SECRET=" + testSecret}, "both"},
 		"file that is not there":           {[]string{"USHER_SECRET_FILE=" + dir + "/nothing"}, "no such file"},
@@ -42,6 +42,10 @@ func TestRefusedEnvironments(t *testing.T) {
 		"policy that lets nobody in":       {[]string{"USHER_ALLOW=!user:casey"}, "nobody"},
 		"friends without the owner":        {[]string{"USHER_ALLOW=friend"}, "USHER_PLEX_TOKEN"},
 		"policy about another server":      {[]string{servers, "USHER_OWNER=70010009", "USHER_ALLOW=server:" + plextest.Cellar}, "USHER_SERVERS"},
+		"admins by tier":                   {[]string{"USHER_ADMINS=home"}, "user:"},
+		"admins by name alone":             {[]string{"USHER_ADMINS=user:casey,sam"}, "\"sam\""},
+		"admins who are kept out":          {[]string{"USHER_ADMINS=user:casey,!user:sam"}, "!user:sam"},
+		"admin without a name":             {[]string{"USHER_ADMINS=user:"}, "user:"},
 		"server by name":                   {[]string{"USHER_OWNER=70010009", "USHER_SERVERS=Attic"}, "Attic"},
 		"server whose owner is not known":  {[]string{servers}, "USHER_OWNER"},
 		"owner 0":                          {[]string{servers, "USHER_OWNER=0"}, "id"},
@@ -69,6 +73,7 @@ func TestRefusedEnvironments(t *testing.T) {
 		"an identity as a cookie":          {[]string{"USHER_HEADERS=Set-Cookie={username}"}, "Set-Cookie"},
 		"one header twice":                 {[]string{"USHER_HEADERS=Remote-User={username},remote-user={id}"}, "twice"},
 		"cookies neither nor":              {[]string{"USHER_INSECURE_COOKIES=maybe"}, "true or false"},
+		"redeem yes":                       {[]string{"USHER_REDEEM=yes"}, "true or false"},
 		"log level":                        {[]string{"USHER_LOG_LEVEL=loud"}, "debug"},
 		"log format":                       {[]string{"USHER_LOG_FORMAT=xml"}, "json"},
 		"plex.tv over another scheme":      {[]string{"USHER_PLEX_URL=ftp://plex.tv"}, "https://plex.tv"},

@@ -44,6 +44,9 @@ const help = `Usher puts a Plex sign-in in front of your apps.
   usher, usher serve   answer the reverse proxy and serve the sign-in pages
   usher demo           try everything on this machine: no account, no internet
   usher doctor URL     try to get around your proxy, and say what closes the holes
+  usher explain        say why a person may or may not open an address, step by step
+  usher backup FILE    put all that Usher knows into one file, also while it runs
+  usher restore FILE   put it back, while Usher is stopped
   usher config         show what is in force and where each value comes from
   usher healthcheck    exit 0 if the server on this machine is well
   usher version        print the version
@@ -72,6 +75,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return demo(ctx, args, stdout)
 	case "doctor":
 		return doctor(ctx, args, os.Stdin, stdout)
+	case "explain":
+		return explain(ctx, args, stdout, stderr)
+	case "backup":
+		return makeBackup(ctx, args, stdout, stderr)
+	case "restore":
+		return restore(ctx, args, os.Stdin, stdout, stderr)
 	}
 	if len(args) > 0 {
 		return fmt.Errorf("usher %s takes no arguments, got %q: %w", command, args, errUsage)

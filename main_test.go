@@ -194,6 +194,20 @@ func TestHTTPWithoutTLSIsToldAtStart(t *testing.T) {
 	}
 }
 
+func TestRedeemIsToldAtStart(t *testing.T) {
+	t.Parallel()
+	for value, warned := range map[string]bool{"true": true, "false": false} {
+		listen := freeAddress(t)
+		p := start(t, []string{"USHER_DATA_DIR=" + t.TempDir(), "USHER_LISTEN=" + listen, "USHER_REDEEM=" + value})
+		p.await("http://"+listen+"/readyz", http.StatusOK)
+		p.cmd.Process.Signal(syscall.SIGTERM)
+		p.exit()
+		if got := strings.Count(p.errOut.String(), "can sign in as them"); (got == 1) != warned {
+			t.Errorf("USHER_REDEEM=%s: %d warnings", value, got)
+		}
+	}
+}
+
 func fileOf(t *testing.T, dir, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, name))
@@ -320,6 +334,8 @@ func TestCommands(t *testing.T) {
 		{"version", 0, "usher "},
 		{"help", 0, "USHER_TRUSTED_PROXIES"},
 		{"--help", 0, "usher demo"},
+		{"help", 0, "usher backup FILE"},
+		{"help", 0, "usher restore FILE"},
 		{"frobnicate", 2, "frobnicate"},
 		{"serve now", 2, "no arguments"},
 		{"config --all", 2, "no arguments"},

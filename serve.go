@@ -8,6 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"usher/auth"
+	"usher/backup"
 	"usher/plex"
 	"usher/session"
 	"usher/templates"
@@ -32,6 +37,9 @@ func serve(ctx context.Context, stderr io.Writer) error {
 		return fmt.Errorf("usher cannot start. Each line names a variable and what to do:\n%w\n%w", err, errUsage)
 	}
 	log := newLog(stderr, set)
+	reload := make(chan os.Signal, 1) // before anything is opened: from here on the signal does not end Usher
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
 	app, err := newApp(set, log)
 	if err != nil {
 		return err
@@ -56,11 +64,29 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	if len(set.servers) == 0 {
 		log.Warn("not set up: nobody passes until USHER_SERVERS names your Plex server and USHER_PLEX_TOKEN or USHER_OWNER its owner")
 	}
+	if set.redeem {
+		log.Warn("USHER_REDEEM is on: whoever holds a person's Plex token can sign in as them")
+	}
 	for _, site := range set.sites {
 		if site.DropsSecureCookies() && !set.insecure {
 			log.Warn("nobody can sign in: USHER_URL is http, where browsers drop the cookies; write https, or for a network without TLS set USHER_INSECURE_COOKIES=true")
 		}
 	}
+	warnOfRules(set.warnings, log)
+	ctx, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer stop()
+	work.Go(func() {
+		for {
+			select {
+			case <-reload:
+				app.reloadRules(set, log)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	return serveAll(ctx, servers, listeners)
 }
 
@@ -118,9 +144,25 @@ type app struct {
 	log       *slog.Logger
 }
 
-// newApp opens the store and wires the packages. It starts what runs in the
-// background; close ends it.
-func newApp(set settings, log *slog.Logger) (_ *app, err error) {
+// newApp is openApp, and begins to ask plex.tv about people.
+func newApp(set settings, log *slog.Logger) (*app, error) {
+	a, err := openApp(set, log)
+	if err == nil && a.directory != nil {
+		a.directory.Start()
+	}
+	return a, err
+}
+
+// openApp opens the store and wires the packages. close ends it.
+func openApp(set settings, log *slog.Logger) (_ *app, err error) {
+	kept, err := backup.Finish(set.dataDir)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder, where a restore that was cut off would be finished: %w", err)
+	}
+	if kept != nil {
+		log.Warn("a restore that was cut off is finished", "kept", kept)
+	}
+	given := set
 	if err := set.generate(log); err != nil {
 		return nil, err
 	}
@@ -139,6 +181,9 @@ func newApp(set settings, log *slog.Logger) (_ *app, err error) {
 			a.close()
 		}
 	}()
+	if err := set.stillHas(given); err != nil { // now nothing can be restored any more
+		return nil, err
+	}
 	cookies, err := session.NewCookies(keys, a.store, session.CookieConfig{Lifetime: set.lifetime, Insecure: set.insecure})
 	if err != nil {
 		return nil, err
@@ -155,28 +200,28 @@ func newApp(set settings, log *slog.Logger) (_ *app, err error) {
 		if err := a.openDirectory(set, client); err != nil {
 			return nil, err
 		}
+		if set.token != "" {
+			metrics.WatchView(a.directory.View)
+		}
 	}
 	a.server, err = auth.New(auth.Config{
-		Sites: set.sites, Proxies: set.proxies, Policy: set.policy, Known: set.known, Headers: set.headers, Lifetime: set.lifetime,
-		Insecure: set.insecure, PlexAuth: set.plexAuth, Plex: client, Directory: a.directory, Store: a.store, Cookies: cookies,
+		Sites: set.sites, Proxies: set.proxies, Policy: set.policy, Rules: set.rules, Known: set.known, Admins: set.admins, Headers: set.headers, Lifetime: set.lifetime,
+		Insecure: set.insecure, Redeem: set.redeem, PlexAuth: set.plexAuth, Plex: client, Directory: a.directory, Store: a.store, Cookies: cookies,
 		Keys: keys, Pages: pages, Log: log, Metrics: metrics, EchoWord: wordFile(set.dataFile(wordName)).opens,
 	})
 	return a, err
 }
 
-// openDirectory begins to ask plex.tv about people.
+// openDirectory makes what asks plex.tv about people.
 func (a *app) openDirectory(set settings, client *plex.Client) (err error) {
 	a.directory, err = plex.NewDirectory(plex.DirectoryConfig{
 		Client: client, Servers: set.servers, Owner: set.owner, OwnerToken: set.token, Recheck: set.recheck, Grace: set.grace,
 		Store: auth.PlexStore(a.store), Log: a.log, Rejected: func(id int64) {
-			if err := a.store.EndAll(id); err != nil {
+			if err := a.server.TokenRejected(id); err != nil {
 				a.log.Error("a person's sessions could not be ended", "user_id", id, "problem", err)
 			}
 		},
 	})
-	if err == nil {
-		a.directory.Start()
-	}
 	return err
 }
 
@@ -185,6 +230,9 @@ func (a *app) openDirectory(set settings, client *plex.Client) (err error) {
 func (a *app) close() {
 	if a.directory != nil {
 		a.directory.Close()
+	}
+	if a.server != nil {
+		a.server.Close()
 	}
 	if err := a.store.Close(); err != nil {
 		a.log.Error("the store could not be closed", "problem", err)

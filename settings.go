@@ -24,6 +24,10 @@ type settings struct {
 	servers       []string
 	policy        policy.Policy
 	known         policy.Context
+	rulesFile     string
+	rules         policy.Rules
+	warnings      []string      // about the rules
+	admins        policy.Policy // besides the owner; the zero value is nobody
 	token         plex.Token
 	owner         int64 // 0: known by the token, or not at all
 	secrets       []string
@@ -38,6 +42,7 @@ type settings struct {
 	recheck       time.Duration
 	grace         time.Duration
 	headers       auth.Headers
+	redeem        bool
 	insecure      bool
 	level         slog.Level
 	jsonLog       bool
@@ -62,8 +67,13 @@ func newSettings(env environment) (settings, error) {
 		plexURL: strings.TrimRight(env.PlexURL, "/"), plexAuth: env.PlexAuthURL,
 	}
 	var err error
-	if s.insecure, err = strconv.ParseBool(env.InsecureCookies); err != nil {
-		p.add("INSECURE_COOKIES", "write true or false")
+	for _, b := range []struct {
+		name, text string
+		to         *bool
+	}{{"INSECURE_COOKIES", env.InsecureCookies, &s.insecure}, {"REDEEM", env.Redeem, &s.redeem}} {
+		if *b.to, err = strconv.ParseBool(b.text); err != nil {
+			p.add(b.name, "write true or false")
+		}
 	}
 	s.readSites(env, &p)
 	s.readPeople(env, &p)
@@ -131,6 +141,17 @@ func (s *settings) readPeople(env environment, p *problems) {
 	}
 	if err != nil {
 		p.add("ALLOW", "%w", err)
+	}
+	if env.Admins != "" {
+		if s.admins, err = policy.ParseAdmins(env.Admins); err != nil {
+			p.add("ADMINS", "%w", err)
+		}
+	}
+	s.rulesFile = env.RulesFile
+	if s.rules, s.warnings, err = s.readRules(); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			p.add("RULES_FILE", "%s", strings.TrimSuffix(line, "\n"))
+		}
 	}
 }
 
