@@ -116,10 +116,15 @@ func (b *browser) open(target string) page {
 	panic("unreachable")
 }
 
-// submit sends a page's form whose action ends in the given path, as a person who presses its button.
-func (b *browser) submit(p page, path string) page {
+// submit sends a page's form whose action ends in the given path, as a person who fills in "name=value"s and presses
+// its button.
+func (b *browser) submit(p page, path string, filled ...string) page {
 	b.t.Helper()
 	action, fields := form(b.t, p, path)
+	for _, field := range filled {
+		name, value, _ := strings.Cut(field, "=")
+		fields.Set(name, value)
+	}
 	origin := action.Scheme + "://" + action.Host
 	return b.do(http.MethodPost, action.String(), strings.NewReader(fields.Encode()), asPage, http.Header{
 		"Content-Type":   {"application/x-www-form-urlencoded"},

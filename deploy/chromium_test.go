@@ -295,7 +295,7 @@ func ownersAppSwitched(t *testing.T, h *house, open func() *window) {
 func (b *tab) awaitRefusal(words ...string) {
 	b.t.Helper()
 	b.await(fmt.Sprintf("the refusal with %q", words), func(s shown) bool {
-		for _, w := range append(words, "This account has no access", "Reference") {
+		for _, w := range append(words, "This account has no access", "Request id") {
 			if !strings.Contains(s.Text, w) {
 				return false
 			}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,9 @@ const (
 
 // identity lists what every recipe must set or take away.
 var identity = []string{"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups", "Remote-Id"}
+
+// replaced is what a proxy takes away from a client's request and sets as Usher's answer has it, or not at all.
+var replaced = append(slices.Clone(identity), "Authorization", "X-Usher-Key", "X-Original-Url", "X-Rewrite-Url")
 
 // Each is built once, into a folder that outlives the run: linking one takes longer than all scenarios.
 var (

@@ -18,6 +18,7 @@ import (
 func envoyRecipe() proxy {
 	return proxy{
 		name: "envoy", site: "envoy.yaml", run: runEnvoy,
+		rules:     "- host: owner.usher.test\n  allow: owner\n",
 		available: func(*testing.T) {}, undecided: 503, unanswered: 503, refusesTwoHosts: true,
 	}
 }
@@ -33,9 +34,8 @@ type envoy struct {
 }
 
 type envoyFilter struct {
-	Name     string
-	Disabled bool
-	Config   struct {
+	Name   string
+	Config struct {
 		Mutations struct {
 			Request []struct{ Remove string } `yaml:"request_mutations"`
 		}
@@ -61,13 +61,10 @@ type envoyHost struct {
 	Routes  []struct {
 		Match struct {
 			Prefix string
-			Regex  *struct{ Regex string } `yaml:"safe_regex"`
-			Header []struct{ Name string } `yaml:"headers"`
-			Cased  *bool                   `yaml:"case_sensitive"`
+			Cased  *bool `yaml:"case_sensitive"`
 		}
-		Route   struct{ Cluster string }
-		Direct  struct{ Status int }               `yaml:"direct_response"`
-		Filters map[string]struct{ Disabled bool } `yaml:"typed_per_filter_config"`
+		Route  struct{ Cluster string }
+		Direct struct{ Status int } `yaml:"direct_response"`
 	}
 }
 
@@ -191,18 +188,11 @@ func (e *envoy) route(r *http.Request) (cluster string, on func(envoyFilter) boo
 		}
 		for _, route := range h.Routes {
 			m := route.Match
-			if m.Regex != nil && !regexp.MustCompile("^(?:"+m.Regex.Regex+")$").MatchString(target) ||
-				!strings.HasPrefix(target, m.Prefix) && (m.Cased == nil || !strings.HasPrefix(strings.ToLower(target), m.Prefix)) || len(m.Header) > 0 && r.Header.Get(m.Header[0].Name) == "" {
+			if !strings.HasPrefix(target, m.Prefix) && (m.Cased == nil || !strings.HasPrefix(strings.ToLower(target), m.Prefix)) {
 				continue
 			}
 			return route.Route.Cluster, func(f envoyFilter) bool {
-				if c, ok := route.Filters[f.Name]; ok {
-					return !c.Disabled
-				}
-				if c, ok := h.Filters[f.Name]; ok {
-					return !c.Disabled
-				}
-				return !f.Disabled
+				return !h.Filters[f.Name].Disabled
 			}
 		}
 	}
@@ -229,7 +219,7 @@ func (e *envoy) pass(w http.ResponseWriter, r *http.Request, f envoyFilter) bool
 	}
 	check.Host = r.Host
 	for name, values := range r.Header {
-		if f.Config.AllowedHeaders.match(name) || name == "Authorization" {
+		if f.Config.AllowedHeaders.match(name) {
 			check.Header[name] = values
 		}
 	}
@@ -251,6 +241,9 @@ func (e *envoy) pass(w http.ResponseWriter, r *http.Request, f envoyFilter) bool
 		if f.Config.HTTPService.Response.Upstream.match(name) {
 			r.Header[name] = values
 		}
+	}
+	for name := range strings.SplitSeq(res.Header.Get("X-Envoy-Auth-Headers-To-Remove"), ",") {
+		r.Header.Del(name)
 	}
 	return true
 }

@@ -74,7 +74,7 @@ func TestHAProxyTakesAway(t *testing.T) {
 	}
 	for _, got := range []arrival{
 		h.signedIn(t, "casey").get(h.url("app", "/"), asPage, forged).arrival(t),
-		h.browser(t).get(h.url("native", "/api/items"), asScript, key, forged).arrival(t),
+		h.browser(t).get(h.url("app", "/api/v3/items"), asScript, forged).arrival(t),
 	} {
 		for name, value := range forged {
 			if values := got.all(name); slices.Contains(values, value[0]) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"usher/plex/plextest"
@@ -29,7 +30,10 @@ func newHouse(t *testing.T, p proxy, site string, env ...string) *house {
 	t.Helper()
 	p.available(t)
 	h := &house{proxy: p, plex: plextest.Start(t), app: newApp(t), ca: newAuthority(t), front: freeAddress(t), listen: freeAddress(t)}
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	write(t, file, rules+p.rules)
 	h.env = append([]string{
+		"USHER_RULES_FILE=" + file,
 		"USHER_URL=" + h.url("auth", ""),
 		"USHER_SERVERS=" + attic,
 		"USHER_OWNER=" + robinID,
@@ -39,7 +43,7 @@ func newHouse(t *testing.T, p proxy, site string, env ...string) *house {
 		"USHER_PLEX_AUTH_URL=" + h.plex.AuthURL,
 	}, env...)
 	h.startUsher(t)
-	hosts := []string{"app", "auth", "owner", "native"}
+	hosts := []string{"app", "auth", "owner"}
 	if site == p.overlay {
 		hosts = hosts[:1]
 	}

@@ -45,10 +45,9 @@ proxy_pass $forward_scheme://$server:$port$request_uri;
 	hosts := map[string]string{"app": app + tab("overlay.conf")}
 	if site != "overlay.conf" {
 		hosts = map[string]string{
-			"auth":   tab("pages.conf"),
-			"app":    app,
-			"owner":  uncomment(t, app, "auth_request /__usher/owner;"),
-			"native": uncomment(t, app, "auth_request /__usher_native;"),
+			"auth":  tab("pages.conf"),
+			"app":   app,
+			"owner": uncomment(t, app, "auth_request /__usher/owner;"),
 		}
 	}
 	var sites []string
@@ -106,9 +105,9 @@ func TestNPMOwnLocations(t *testing.T) {
 	watchSources(t)
 	t.Parallel()
 	h := newHouse(t, npmRecipe(), "advanced.conf")
-	for _, host := range []string{"app", "owner", "native"} {
+	for _, host := range []string{"app", "owner"} {
 		for _, path := range []string{"/app.js", "/private/x.css", "/custom/items", "/.well-known/acme-challenge/../../custom/items"} {
-			got := h.browser(t).get(h.url(host, path), asScript, key, http.Header{"Remote-User": {"robin"}})
+			got := h.browser(t).get(h.url(host, path), asScript, appsKey, http.Header{"Remote-User": {"robin"}})
 			if got.StatusCode != http.StatusUnauthorized {
 				t.Errorf("%s%s: got %s, want 401", host, path, got.Status)
 			}

@@ -21,6 +21,7 @@ type proxy struct {
 	asksHere      bool               // nginx: asks under an address on the app's own host
 	cutsUploads   bool               // HAProxy: refuses an upload and closes, whether or not the client listens
 
+	rules  string                         // for what the recipe has no lines of its own
 	change func(file, text string) string // for a broken recipe; nil leaves it as it is
 
 	refusesTwoHosts bool // one in the request line and another in Host; Traefik reads the line alone

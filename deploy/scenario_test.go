@@ -19,6 +19,8 @@ import (
 // guests are people who have signed in, once each: an address may ask for ten sign-ins at once.
 type guests struct {
 	nobody, casey, robin, mallory *browser
+
+	key string // casey's, for clients that cannot sign in
 }
 
 // TestRecipes runs the recipe of every proxy through every scenario. Refusals come first.
@@ -28,7 +30,8 @@ func TestRecipes(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, p, p.site)
-			g := guests{h.browser(t), h.signedIn(t, "casey"), h.signedIn(t, "robin"), h.signedIn(t, "mallory")}
+			g := guests{h.browser(t), h.signedIn(t, "casey"), h.signedIn(t, "robin"), h.signedIn(t, "mallory"), ""}
+			g.key = g.casey.makeKey(h.url("auth", ""))
 			for _, s := range []struct {
 				name string
 				run  func(*testing.T, *house, guests)
@@ -45,11 +48,18 @@ func TestRecipes(t *testing.T) {
 				{"the check's own address is not for clients", checkNotForClients},
 				{"forged identity never reaches the app", forgedIdentityReplaced},
 				{"hop-by-hop names take nothing away", hopByHop},
+				{"a wrong key is refused, and told what was tried", keyRefused},
+				{"two keys are none", keyDoubled},
+				{"a key passes and never reaches the app", keyPasses},
+				{"the app's own Authorization reaches it as it is", ownAuthorization},
+				{"guesses of keys are slowed down", keySlowed},
 				{"nobody signs in and gets the page asked for", signInAndBack},
 				{"sign-out ends it at once", signOut},
-				{"an app with native clients: no key, no plain path, no pass", nativeRefused},
-				{"an app with native clients: forged identity beside a key", nativeForged},
-				{"an app with native clients: a key passes", nativePasses},
+				{"a rule lets through what it names, and nothing else", ruleRefuses},
+				{"no spelling of a path gets around its rule", rulePaths},
+				{"no other host name gets around its rule", ruleOtherHosts},
+				{"forged identity where a rule lets through", ruleForged},
+				{"a rule lets through unseen", ruleLetsThrough},
 				{"a WebSocket passes", webSocket},
 				{"an upload passes while it is sent", upload},
 				{"a stream passes while it is sent", stream},
@@ -61,9 +71,10 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
-// TestTiers has everybody ask, of every kind that Plex knows, where friends may pass; the app is told which tiers apply.
+// TestTiers has everybody ask, of every kind that Plex knows, where friends may pass; the app is told which tiers apply, and which libraries are theirs.
 func TestTiers(t *testing.T) {
 	watchSources(t)
+	const libraries = ",library:Films,library:Home_ Videos,library:Music,library:Shows"
 	for _, p := range proxies() {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -71,8 +82,8 @@ func TestTiers(t *testing.T) {
 			h.restartUsher(t, "USHER_PLEX_TOKEN="+h.plex.Token("robin", "tiers"), "USHER_ALLOW=friend")
 			for person, want := range map[string]string{
 				"mallory": "", "ivan": "", "pat": "",
-				"frankie": "frankie of friend", "otto": "otto of friend", "casey": "casey of shared,friend",
-				"sam": "sam of home,shared,friend", "Kiddo": "plex-70010002 of home,shared,friend", "robin": "robin of owner,home,shared,friend",
+				"frankie": "frankie of friend", "otto": "otto of friend", "casey": "casey of shared,friend,library:Films,library:Shows",
+				"sam": "sam of home,shared,friend" + libraries, "Kiddo": "plex-70010002 of home,shared,friend" + libraries, "robin": "robin of owner,home,shared,friend" + libraries,
 			} {
 				b := h.signedIn(t, person)
 				got := b.get(h.url("app", "/tiers/"+person), asScript)
@@ -138,13 +149,21 @@ func TestOverlay(t *testing.T) {
 				t.Errorf("the app saw %q of %q", got.Target, got.Header.Get("Remote-User"))
 			}
 			identityKept(t, b, want)
+			key := b.makeKey(h.url("app", "/_usher"))
+			for name, shown := range showing(key) {
+				got := h.browser(t).get(h.url("app", "/overlay-key"), asScript, shown).arrival(t)
+				keptBack(t, name, key, got)
+				if user := got.Header.Get("Remote-User"); user != "casey" {
+					t.Errorf("%s: the app saw Remote-User %q", name, user)
+				}
+			}
 		})
 	}
 }
 
 // in gives the guests to a test of their own, with the cookies that they have.
 func (g guests) in(t *testing.T) guests {
-	return guests{g.nobody.in(t), g.casey.in(t), g.robin.in(t), g.mallory.in(t)}
+	return guests{g.nobody.in(t), g.casey.in(t), g.robin.in(t), g.mallory.in(t), g.key}
 }
 
 func (b *browser) in(t *testing.T) *browser { return b.h.browserWith(t, b.jar) }
@@ -261,11 +280,9 @@ func checkNotForClients(t *testing.T, h *house, g guests) {
 	if !h.proxy.asksHere {
 		return // only nginx has an address for it on the app's host
 	}
-	for _, host := range []string{"app", "native"} {
-		for _, path := range []string{"/__usher", "/__usher/", "/__usher/anyone", "/__usher_native", "/__usher_native/anyone"} {
-			if got := g.casey.get(h.url(host, path), asPage); got.StatusCode != http.StatusNotFound {
-				t.Errorf("%s at %s: got %s, want 404", path, host, got.Status)
-			}
+	for _, path := range []string{"/__usher", "/__usher/", "/__usher/anyone"} {
+		if got := g.casey.get(h.url("app", path), asPage); got.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: got %s, want 404", path, got.Status)
 		}
 	}
 }

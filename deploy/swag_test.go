@@ -29,6 +29,7 @@ func runSWAGWith(t *testing.T, h *house, site, block string) *process {
 	}
 	dir := folder(t)
 	names := []string{
+		"example.com", "usher.test",
 		"/config/nginx/", dir + "/",
 		"listen 443 ssl", "listen " + h.front + " ssl http2", // the image's nginx.conf says "http2 on", which older nginx does not know
 		"usher:4181", h.listen,
@@ -57,7 +58,9 @@ proxy_set_header X-Real-IP $remote_addr;
 			t.Fatal(err)
 		}
 	}
-	sites := []string{filepath.Join(pasted, site)}
+	// The image's own site for names that no other has.
+	write(t, filepath.Join(dir, "default.conf"), fmt.Sprintf("server { listen %s ssl http2 default_server; server_name _; include %s/ssl.conf; return 404; }\n", h.front, dir))
+	sites := []string{filepath.Join(dir, "default.conf"), filepath.Join(pasted, site)}
 	if site != "overlay.subdomain.conf" {
 		sites = append(sites, filepath.Join(pasted, "usher.subdomain.conf"))
 	}
@@ -112,7 +115,7 @@ func TestSWAGStockBlocks(t *testing.T) {
 	}
 	h := newHouse(t, p, p.site)
 	for _, path := range []string{"/api/items", "/x/api", "/app/api/items"} {
-		got := h.browser(t).get(h.url("app", path), asScript, key, http.Header{"Remote-User": {"robin"}})
+		got := h.browser(t).get(h.url("app", path), asScript, appsKey, http.Header{"Remote-User": {"robin"}})
 		if got.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s: got %s, want 401", path, got.Status)
 		}

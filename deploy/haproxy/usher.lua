@@ -12,8 +12,9 @@ local identity = { "Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups"
 
 -- What Usher reads of a request; nothing else leaves.
 local asked = {
-    "cookie", "accept", "accept-language", "user-agent", "upgrade", "x-requested-with",
+    "cookie", "authorization", "x-usher-key", "accept", "accept-language", "user-agent", "upgrade", "x-requested-with",
     "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "x-http-method-override", "x-http-method", "x-method-override", -- for rules that name a method: some apps obey these
 }
 
 -- Headers of an answer that are about its connection, not about the answer.
@@ -51,6 +52,13 @@ local function pass(txn, answer, address)
             return
         end
         txn.http:req_set_header(name, value[0])
+    end
+    -- A key of Usher's never reaches the app. An Authorization of the app's own does: it comes back in the answer.
+    txn.http:req_del_header("x-usher-key")
+    txn.http:req_del_header("authorization")
+    local own = answer.headers["authorization"]
+    if own and not own[1] then
+        txn.http:req_set_header("Authorization", own[0])
     end
     txn:set_var("txn.usher_passed", true)
 end

@@ -16,6 +16,7 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protopath"
@@ -36,16 +37,12 @@ func TestRecipe(t *testing.T) {
 	for _, f := range m.HttpFilters {
 		names = append(names, f.Name)
 	}
-	if want := []string{"usher-clean", "usher", "usher-owner", "envoy.filters.http.router"}; !slices.Equal(names, want) {
+	if want := []string{"usher-clean", "usher", "envoy.filters.http.router"}; !slices.Equal(names, want) {
 		t.Fatalf("filters %q, want %q", names, want)
 	}
 	removed(t, m.HttpFilters[0])
-	asks(t, m.HttpFilters[1], "/auth/envoy", false)
-	asks(t, m.HttpFilters[2], "/auth/envoy:owner", true)
+	asks(t, m.HttpFilters[1], "/auth/envoy")
 	for _, host := range m.GetRouteConfig().VirtualHosts {
-		if on := host.TypedPerFilterConfig["usher-owner"]; (on != nil) != (host.Name == "owner") {
-			t.Errorf("%s: usher-owner is %v", host.Name, on)
-		}
 		for _, r := range host.Routes {
 			protected(t, host, r)
 		}
@@ -61,6 +58,11 @@ func removed(t *testing.T, f *hcm.HttpFilter) {
 	for _, r := range m.GetMutations().GetRequestMutations() {
 		gone = append(gone, r.GetRemove())
 	}
+	for _, name := range []string{"x-original-url", "x-rewrite-url"} {
+		if !slices.Contains(gone, name) {
+			t.Errorf("a client's %s may pass", name)
+		}
+	}
 	for _, name := range []string{"remote-user", "remote-name", "remote-email", "remote-groups", "remote-id"} {
 		if !slices.Contains(gone, name) || !slices.Contains(gone, strings.ReplaceAll(name, "-", ".")) {
 			t.Errorf("a client's %s may pass", name)
@@ -68,21 +70,31 @@ func removed(t *testing.T, f *hcm.HttpFilter) {
 	}
 }
 
-func asks(t *testing.T, f *hcm.HttpFilter, prefix string, off bool) {
+func asks(t *testing.T, f *hcm.HttpFilter, prefix string) {
 	var a authz.ExtAuthz
 	into(t, f.GetTypedConfig(), &a)
-	if got := a.GetHttpService().GetPathPrefix(); got != prefix || f.Disabled != off {
+	if got := a.GetHttpService().GetPathPrefix(); got != prefix || f.Disabled {
 		t.Errorf("%s asks %q, off is %v", f.Name, got, f.Disabled)
 	}
 	if a.FailureModeAllow || a.GetStatusOnError().GetCode() < 400 {
 		t.Errorf("%s lets pass what could not be asked about", f.Name)
+	}
+	for _, name := range []string{"cookie", "authorization", "x-usher-key"} {
+		if !names(a.GetAllowedHeaders(), name) {
+			t.Errorf("%s: Usher is not told %s", f.Name, name)
+		}
 	}
 	if a.GetHttpService().GetAuthorizationResponse().GetAllowedClientHeaders() != nil {
 		t.Errorf("%s: refusals lose the headers that their pages need", f.Name)
 	}
 }
 
-// protected: a route leads to Usher, or is asked about, or is the one for native clients with a key.
+// names reports whether a header is in a list by its whole name.
+func names(list *matcher.ListStringMatcher, name string) bool {
+	return slices.ContainsFunc(list.GetPatterns(), func(m *matcher.StringMatcher) bool { return m.GetExact() == name })
+}
+
+// protected: a route leads to Usher, or is asked about.
 func protected(t *testing.T, host *route.VirtualHost, r *route.Route) {
 	off := func(config map[string]*anypb.Any) bool {
 		if config["usher"] == nil {
@@ -93,12 +105,11 @@ func protected(t *testing.T, host *route.VirtualHost, r *route.Route) {
 		return p.GetDisabled()
 	}
 	open := off(host.TypedPerFilterConfig) || off(r.TypedPerFilterConfig)
-	keyed := len(r.GetMatch().GetHeaders()) == 1 && r.Match.Headers[0].Name == "x-api-key" && r.Match.GetSafeRegex() != nil
 	switch cluster := r.GetRoute().GetCluster(); {
 	case r.GetDirectResponse().GetStatus() == 404:
 	case cluster == "usher" && !open:
 		t.Errorf("%s: the sign-in pages are behind a check", host.Name)
-	case cluster != "usher" && open && !(host.Name == "native" && keyed):
+	case cluster != "usher" && open:
 		t.Errorf("%s: %v is open", host.Name, r.Match)
 	}
 }
