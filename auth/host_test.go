@@ -56,6 +56,7 @@ func TestSitesThatAreRefused(t *testing.T) {
 		"domain for a single label":       {"http://nas:4181", "nas"},
 		"path where proxies ask":          {"https://example.com/auth", ""},
 		"path of the health check":        {"https://example.com/healthz", ""},
+		"path where commands ask":         {"https://example.com" + ControlPath, ""},
 		"path with two readings":          {"https://example.com/a%2fb", ""},
 		"path that climbs to a host":      {"https://example.com//evil.com", ""},
 		"path that is a route's wildcard": {"https://example.com/{x}", ""},
