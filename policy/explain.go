@@ -32,7 +32,7 @@ func shown(text string) string {
 
 // Step is one step of a decision, in words for a person.
 type Step struct {
-	Kind    string `json:"kind"`              // rule, reading, or term
+	Kind    string `json:"kind"`              // rule, reading, term, or hand: decided by hand
 	Line    int    `json:"line,omitempty"`    // of the rules file
 	Term    string `json:"term,omitempty"`    // of the policy
 	Matches string `json:"matches,omitempty"` // yes, no or unknown
@@ -122,7 +122,15 @@ func (r *Rule) why(q Request, s sight) string {
 // Explain tells how [Policy.Decide] comes to its verdict: every term, and
 // whether it describes the person.
 func (p Policy) Explain(who Person) []Step {
-	steps := make([]Step, 0, len(p.terms))
+	steps := make([]Step, 0, len(p.terms)+1)
+	switch {
+	case who.KeptOut:
+		steps = append(steps, Step{Kind: "hand", Matches: "yes", Text: "kept out by hand, which wins over every term"})
+	case who.LetIn && p.guests:
+		steps = append(steps, Step{Kind: "hand", Matches: "yes", Text: "let in by hand, so no term has to, but none may keep them out"})
+	case who.LetIn:
+		steps = append(steps, Step{Kind: "hand", Matches: "no", Text: "let in by hand, which counts only where no rule and no check's address names others"})
+	}
 	for _, t := range p.terms {
 		effect, m := "lets in", t.matches(who)
 		if t.out {

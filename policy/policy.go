@@ -39,13 +39,28 @@ type Person struct {
 	// Titles of the libraries shared with them, as plex.tv has them. An owner has all, whatever stands here.
 	Libraries        []string
 	LibrariesUnknown bool // plex.tv has not said which: a term about libraries is then undecided, not unmatched
+
+	// What an administrator has decided by hand; KeptOut wins.
+	KeptOut bool // nothing lets them in
+	LetIn   bool // a policy that takes guests lets them in, unless a term keeps them out
 }
 
 // Policy says who passes. The zero value lets nobody in.
 type Policy struct {
-	terms []term
-	text  string
+	terms  []term
+	text   string
+	guests bool
 }
+
+// TakeGuests is the same policy, which besides lets in whom an administrator has
+// let in by hand.
+func (p Policy) TakeGuests() Policy {
+	p.guests = true
+	return p
+}
+
+// TakesGuests reports whether TakeGuests made the policy.
+func (p Policy) TakesGuests() bool { return p.guests }
 
 // Parse reads a comma list of terms. An error names the term and what would
 // be right.
@@ -98,6 +113,7 @@ func (p Policy) Unknown(titles []string) (terms []string) {
 type Context struct {
 	Servers    []string // allowed machine identifiers
 	OwnerToken bool     // the owner's view of plex.tv is there to ask
+	ToCome     bool     // neither is known before set-up: any policy will do so far
 }
 
 // Check refuses a policy that asks for what can never be known: it would
@@ -106,6 +122,7 @@ func (p Policy) Check(known Context) error {
 	var errs []error
 	for _, t := range p.terms {
 		switch {
+		case known.ToCome:
 		case t.kind == libraryTerm && !known.OwnerToken:
 			errs = append(errs, fmt.Errorf("term %q needs the owner's token (USHER_PLEX_TOKEN): only the owner's account tells which libraries are shared", t.text))
 		case t.kind == tierTerm && t.tier == Friend && !known.OwnerToken:

@@ -6,7 +6,7 @@ type Reason uint8
 const (
 	NoMatch      Reason = iota // nothing lets them in, and no tier would explain it better
 	LetIn                      // a term lets them in
-	KeptOut                    // a "!" term names them
+	KeptOut                    // a "!" term names them, or an administrator keeps them out
 	NeedsFriend                // they would have to be a friend of the owner
 	NeedsShare                 // they would have to have accepted a share
 	NeedsLibrary               // a certain library would have to be shared with them
@@ -19,12 +19,15 @@ const (
 type Verdict struct {
 	Allowed bool
 	Reason  Reason
-	Term    string // the term that decided, "" if none matched
+	Term    string // the term that decided, "" if none matched, or it was decided by hand
 }
 
 // Decide says whether a person passes. A term that keeps out wins wherever it
 // stands, and one of which it is not known whether it does lets nobody by.
 func (p Policy) Decide(who Person) Verdict {
+	if who.KeptOut {
+		return Verdict{Reason: KeptOut}
+	}
 	var in, open *term // the first that lets in, the first that cannot be decided
 	for i := range p.terms {
 		t := &p.terms[i]
@@ -40,9 +43,12 @@ func (p Policy) Decide(who Person) Verdict {
 			open = t
 		}
 	}
+	guest := p.guests && who.LetIn && who.ID > 0
 	switch {
-	case open != nil && (open.out || in == nil):
+	case open != nil && (open.out || in == nil && !guest):
 		return Verdict{Reason: Undecided, Term: open.text}
+	case in == nil && guest:
+		return Verdict{Allowed: true, Reason: LetIn}
 	case in != nil:
 		return Verdict{Allowed: true, Reason: LetIn, Term: in.text}
 	}
