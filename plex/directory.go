@@ -87,6 +87,7 @@ type Directory struct {
 	trouble trouble           // with the owner's token
 	ask     asking            // for the owner's view
 	shelves map[string]*shelf // by allowed server
+	names   map[int64]Account // of people in the store, for Everybody
 	closed  bool
 
 	ctx    context.Context

@@ -112,3 +112,79 @@ func lower(s string) string {
 		return r
 	}, s)
 }
+
+// Named is the account with an id, as far as anything is known of it; for showing, as [Directory.Find] is.
+func (d *Directory) Named(id int64) Account {
+	p, err := d.known(id)
+	if err != nil {
+		return Account{ID: id}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := p.rec.Account
+	if d.view != nil {
+		a = d.view.read(id, &p.rec, d.allowed).Account
+		a.Email = cmp.Or(a.Email, d.view.People[id].Account.Email)
+	}
+	a.ID = id
+	return a
+}
+
+// Everybody is who has these ids, who is on the owner's list, the owner, and who is in memory; of an id about which plex.tv has said
+// nothing there is nothing. For showing, as [Directory.Find] is. Whom it had to look for in the store it remembers by name.
+func (d *Directory) Everybody(ids []int64) (map[int64]Account, error) {
+	all := d.accounts()
+	d.mu.Lock()
+	var unread []int64
+	for _, id := range ids {
+		if _, ok := all[id]; ok || id <= 0 {
+			continue
+		}
+		if a, ok := d.names[id]; ok {
+			all[id] = a
+		} else {
+			unread = append(unread, id)
+		}
+	}
+	d.mu.Unlock()
+	for _, id := range unread {
+		a, err := d.storedName(id)
+		if err != nil {
+			return nil, err
+		}
+		if a.ID == id {
+			all[id] = a
+		}
+	}
+	return all, nil
+}
+
+// maxNames bounds whom Everybody remembers.
+const maxNames = 20_000
+
+// storedName reads an account from the store. disk is held, so that nobody stores another meanwhile.
+func (d *Directory) storedName(id int64) (Account, error) {
+	d.disk.Lock()
+	defer d.disk.Unlock()
+	p, err := d.stored(id)
+	if err != nil {
+		return Account{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names == nil || len(d.names) >= maxNames {
+		d.names = map[int64]Account{}
+	}
+	d.names[id] = p.rec.Account
+	return p.rec.Account, nil
+}
+
+// renamed forgets what Everybody remembers of somebody whose row in the store is to change. The caller holds disk.
+func (d *Directory) renamed(id int64) {
+	d.mu.Lock()
+	delete(d.names, id)
+	d.mu.Unlock()
+}
+
+// Remembered is how many people are in memory.
+func (d *Directory) Remembered() int { return d.people.ItemCount() }

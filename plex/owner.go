@@ -184,10 +184,8 @@ func (d *Directory) fetchOwner(ctx context.Context) (*ownerView, error) {
 		return nil, errs[1]
 	}
 	v := &ownerView{Owner: owner, People: make(map[int64]member, len(users))}
-	for _, r := range list {
-		if r.Server() && r.Owned && (r.OwnerID == 0 || r.OwnerID == owner.ID) {
-			v.Servers = append(v.Servers, r.ID)
-		}
+	for _, r := range OwnedServers(owner, list) {
+		v.Servers = append(v.Servers, r.ID)
 	}
 	if len(only(v.Servers, d.allowed)) == 0 {
 		return nil, trouble{notTheOwner, fmt.Sprintf("the owner's token belongs to Plex account %d, which owns none of the allowed servers: use the token of the account that does", owner.ID)}

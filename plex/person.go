@@ -82,6 +82,7 @@ func (d *Directory) adopt(p *person, account Account, t Token) error {
 }
 
 func (d *Directory) save(id int64, rec record) error {
+	d.renamed(id)
 	b, err := json.Marshal(rec)
 	if err == nil {
 		err = d.cfg.Store.SavePerson(id, b)
@@ -205,6 +206,7 @@ func (d *Directory) reject(p *person, a *asking, t Token) {
 	if vouched {
 		return
 	}
+	d.renamed(p.id)
 	if err := d.cfg.Store.ForgetPerson(p.id); err != nil {
 		d.log.Error("a person whose token is dead cannot be forgotten", "person", p.id, "err", err)
 	}

@@ -19,6 +19,7 @@ const (
 	codePINExpired = 1020 // "Code not found or expired"
 	defaultAuthURL = "https://app.plex.tv/auth"
 	pinLife        = 30 * time.Minute // of a strong PIN; plex.tv cuts it to seconds once it is claimed
+	linkPINLife    = 15 * time.Minute // of a weak one
 )
 
 // PIN is a sign-in under way at plex.tv. Printed or encoded, it shows its id alone: whoever has the code can offer the sign-in to somebody else.
@@ -52,8 +53,24 @@ func (b pinBody) pin() PIN {
 // CreatePIN starts a sign-in: a strong PIN, of 25 characters and half an hour. No token is sent, so nothing in the answer can
 // be a verdict on anybody: ErrForbidden means that plex.tv does not serve this install.
 func (c *Client) CreatePIN(ctx context.Context) (PIN, error) {
+	return c.createPIN(ctx, "/api/v2/pins?strong=true")
+}
+
+// CreateLinkPIN starts a sign-in on another device: a PIN of four characters to type at plex.tv/link within 15 minutes.
+func (c *Client) CreateLinkPIN(ctx context.Context) (PIN, error) {
+	pin, err := c.createPIN(ctx, "/api/v2/pins")
+	if latest := time.Now().Add(linkPINLife); pin.ExpiresAt.After(latest) {
+		pin.ExpiresAt = latest
+	}
+	return pin, err
+}
+
+// LinkURL is where a person types the code of a [Client.CreateLinkPIN], or finds it filled in.
+func (p PIN) LinkURL() string { return "https://plex.tv/link/?pin=" + url.QueryEscape(p.Code) }
+
+func (c *Client) createPIN(ctx context.Context, path string) (PIN, error) {
 	var b pinBody
-	q := question{op: opCreatePIN, method: http.MethodPost, path: "/api/v2/pins?strong=true", anonymous: true, json: &b, xml: &b,
+	q := question{op: opCreatePIN, method: http.MethodPost, path: path, anonymous: true, json: &b, xml: &b,
 		check: func() string {
 			if b.ID <= 0 || !printable(b.Code, 256) {
 				return "no PIN in it"
