@@ -40,6 +40,9 @@ func fullStore(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
+	if err := errors.Join(store.Rule(session.Ruling{Account: 30, By: 1}), store.Rule(session.Ruling{Account: 40, By: 1, In: true})); err != nil {
+		t.Fatal(err)
+	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +167,7 @@ func TestFilesThatAreNoStore(t *testing.T) {
 	}
 	t.Run("newer", func(t *testing.T) {
 		t.Parallel()
-		path := bolt(t, nil, bucket("usher", "schema", "3"))
+		path := bolt(t, nil, bucket("usher", "schema", "4"))
 		untouched(t, path, func() {
 			refused(t, path, session.ErrNewer)
 			if _, err := session.Inspect(path); !errors.Is(err, session.ErrNewer) {
@@ -250,7 +253,7 @@ func survives(t *testing.T, name, path string, b []byte) bool {
 	store.AddEvent(session.Event{Kind: session.EventSignIn, Result: "ok", Account: casey})
 	_, eventsErr := store.Events(session.EventFilter{})
 	_, countsErr := store.EventCounts()
-	if err := errors.Join(eventsErr, countsErr, store.SaveAnswer(casey, make([]byte, 50_000)), store.EndAll(3), store.Prune(time.Now()), store.Close()); err != nil {
+	if err := errors.Join(eventsErr, countsErr, store.SaveAnswer(casey, make([]byte, 50_000)), asksAndSees(store), store.EndAll(3), store.Prune(time.Now()), store.Close()); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 	if store, err = session.Open(path, keys, slog.New(slog.DiscardHandler)); err != nil {
@@ -317,4 +320,13 @@ func FuzzOpen(f *testing.F) {
 		copy(b[int(at)%len(b):], patch)
 		survives(t, "patched", put(t, b), b)
 	})
+}
+
+func asksAndSees(store *session.Store) error {
+	err := store.Ask(session.Ask{Account: casey})
+	if errors.Is(err, session.ErrAsked) {
+		_, err = store.CloseAsk(casey, session.AskPasses)
+	}
+	_, seeErr := store.SeeDevice(casey, "Firefox on Linux")
+	return errors.Join(err, seeErr)
 }

@@ -21,6 +21,27 @@ const (
 	EventRedeem     = "redeem"
 	EventRules      = "rules"
 	EventSessionEnd = "session_end"
+	EventDesk       = "desk" // an administrator did it
+	EventAsk        = "ask"  // somebody who was refused asks to be let in
+	EventSetUp      = "set_up"
+)
+
+// Results of events that more than one package writes.
+const (
+	// Of EventAsk.
+	ResultSent   = "sent"
+	ResultClosed = "closed"
+	// Of EventDesk and EventAsk.
+	ResultLetIn = "let_in"
+	// Of EventDesk: what an administrator did to a person.
+	ResultKeptOut    = "kept_out"
+	ResultTakenBack  = "taken_back" // what was decided by hand
+	ResultSignedOut  = "signed_out" // from one device, or everywhere
+	ResultKeyRevoked = "key_revoked"
+	// Of EventSetUp.
+	ResultBegun     = "begun"
+	ResultWrongCode = "wrong_code"
+	ResultDone      = "done"
 )
 
 const (

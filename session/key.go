@@ -192,15 +192,29 @@ func (s *Store) EndKey(account int64, id string) (bool, error) {
 	if ended == nil {
 		return false, nil
 	}
-	return true, s.write(func(tx *bbolt.Tx) error { return tx.Bucket(keysBucket).Delete(ended.hash[:]) })
+	return true, s.write(func(tx *bbolt.Tx) error { return dropKeys(tx, ended) })
+}
+
+// dropKeys deletes the rows of keys, and keeps when they were last used.
+func dropKeys(tx *bbolt.Tx, all ...*keyEntry) error {
+	for _, e := range all {
+		if err := tx.Bucket(keysBucket).Delete(e.hash[:]); err != nil {
+			return err
+		}
+		if err := sawLast(tx, e.Account, e.now().LastUsed); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pruneKeys forgets the keys that are over at now, for [Store.Prune]. Those that are
 // on disk and not in memory any more are over, too.
-func (s *Store) pruneKeys(now time.Time) (over []keyHash, err error) {
+func (s *Store) pruneKeys(now time.Time) (over []*keyEntry, rows []keyHash, err error) {
 	s.mu.Lock()
 	for hash, e := range s.keys {
 		if !now.Before(e.Ends) {
+			over = append(over, e)
 			delete(s.keys, hash)
 		}
 	}
@@ -208,12 +222,12 @@ func (s *Store) pruneKeys(now time.Time) (over []keyHash, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		for k := range pairs(tx.Bucket(keysBucket)) {
 			if hash := keyHash(k); s.keys[hash] == nil {
-				over = append(over, hash)
+				rows = append(rows, hash)
 			}
 		}
 		return nil
 	})
-	return over, err
+	return over, rows, err
 }
 
 // usedKeys are the keys whose last use is not on disk yet. The caller holds writing.

@@ -167,6 +167,11 @@ func (s *Store) End(id string) error {
 func (s *Store) EndAll(account int64) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	return s.endAll(account)
+}
+
+// endAll is EndAll for a caller that holds writing.
+func (s *Store) endAll(account int64) error {
 	all, mark := s.of(account), time.Now().UTC().Round(0)
 	s.mu.Lock()
 	s.signedOut[account] = mark
@@ -190,19 +195,21 @@ func (s *Store) Prune(now time.Time) error {
 	if err := s.pruneEvents(now); err != nil {
 		return err
 	}
+	var over []*entry
 	s.mu.Lock()
 	for id, e := range s.sessions {
 		if !now.Before(e.Expires) || !e.SignedIn.After(s.signedOut[e.Account]) {
+			over = append(over, e)
 			delete(s.sessions, id)
 		}
 	}
 	s.mu.Unlock()
-	keys, err := s.pruneKeys(now)
+	usedUp, keys, err := s.pruneKeys(now)
 	if err != nil {
 		return err
 	}
 
-	var sessions, marks [][]byte
+	var sessions, marks, devices [][]byte
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		for k := range pairs(tx.Bucket(sessionsBucket)) {
 			if s.sessions[string(k)] == nil {
@@ -214,12 +221,21 @@ func (s *Store) Prune(now time.Time) error {
 				marks = append(marks, slices.Clone(k))
 			}
 		}
+		devices = oldDevices(tx, now)
 		return nil
 	})
-	if err != nil || len(sessions)+len(marks)+len(keys) == 0 {
+	if err != nil || len(sessions)+len(marks)+len(keys)+len(devices) == 0 {
 		return err
 	}
 	return s.write(func(tx *bbolt.Tx) error {
+		for _, e := range over {
+			if err := sawLast(tx, e.Account, e.now().LastSeen); err != nil {
+				return err
+			}
+		}
+		if err := dropKeys(tx, usedUp...); err != nil {
+			return err
+		}
 		for _, k := range keys {
 			if err := tx.Bucket(keysBucket).Delete(k[:]); err != nil {
 				return err
@@ -235,7 +251,7 @@ func (s *Store) Prune(now time.Time) error {
 				return err
 			}
 		}
-		return nil
+		return dropRows(tx.Bucket(devicesBucket), devices)
 	})
 }
 
@@ -295,6 +311,9 @@ func put(tx *bbolt.Tx, s Session) error {
 // end removes sessions and marks them until they would have ended by themselves.
 func end(tx *bbolt.Tx, all ...*entry) error {
 	for _, e := range all {
+		if err := sawLast(tx, e.Account, e.now().LastSeen); err != nil {
+			return err
+		}
 		if err := tx.Bucket(sessionsBucket).Delete([]byte(e.ID)); err != nil {
 			return err
 		}

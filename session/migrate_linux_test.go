@@ -113,7 +113,7 @@ func TestKillWhileMigrating(t *testing.T) {
 		switch {
 		case bytes.Equal(now, before):
 			olds++
-		case is.Schema == 2 && is.Sessions == was.Sessions:
+		case is.Schema == 3 && is.Sessions == was.Sessions:
 			news++
 			kept(t, path, before)
 		default:

@@ -25,7 +25,7 @@ func oldStore(t testing.TB) (path string, b []byte) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return errors.Join(tx.DeleteBucket([]byte("keys")), tx.DeleteBucket([]byte("events")), tx.DeleteBucket([]byte("counts")), tx.Bucket([]byte("usher")).Put([]byte("schema"), []byte("1")))
+		return errors.Join(tx.DeleteBucket([]byte("keys")), tx.DeleteBucket([]byte("events")), tx.DeleteBucket([]byte("counts")), tx.DeleteBucket([]byte("rulings")), tx.DeleteBucket([]byte("asks")), tx.Bucket([]byte("usher")).Put([]byte("schema"), []byte("1")))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAnOlderStoreIsBroughtUpToDate(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if is, err := session.Inspect(path); err != nil || is.Schema != 2 || is.Sessions != was.Sessions+1 || is.Keys != 1 {
+	if is, err := session.Inspect(path); err != nil || is.Schema != 3 || is.Sessions != was.Sessions+1 || is.Keys != 1 {
 		t.Errorf("%+v, %v; was %+v", is, err, was)
 	}
 	kept(t, path, before) // once
@@ -118,7 +118,7 @@ func TestKeysAheadOfTheirSchema(t *testing.T) {
 	if err := openStore(t, path, newKeys(t, secretA)).Close(); err != nil {
 		t.Fatal(err)
 	}
-	if is, err := session.Inspect(path); err != nil || is.Schema != 2 || is.Keys != was.Keys {
+	if is, err := session.Inspect(path); err != nil || is.Schema != 3 || is.Keys != was.Keys {
 		t.Errorf("%+v, %v; was %+v", is, err, was)
 	}
 }
@@ -284,7 +284,7 @@ func TestSnapshot(t *testing.T) {
 			t.Fatal(err)
 		}
 		copied := put(t, b.Bytes())
-		if found, err := session.Inspect(copied); err != nil || found.Schema != 2 || found.Sessions < 50 {
+		if found, err := session.Inspect(copied); err != nil || found.Schema != 3 || found.Sessions < 50 {
 			t.Errorf("%+v, %v", found, err)
 		}
 	}

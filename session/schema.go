@@ -15,6 +15,7 @@ import (
 var migrations = []func(*bbolt.Tx) error{
 	1: addBuckets(usherBucket, settingsBucket, tokensBucket, answersBucket, signedOutBucket, sessionsBucket, endedBucket),
 	2: addBuckets(keysBucket, eventsBucket, countsBucket),
+	3: addBuckets(rulingsBucket, asksBucket, devicesBucket, seenBucket),
 }
 
 // schema is the form of the file that this version writes.
@@ -31,6 +32,10 @@ var (
 	keysBucket      = []byte("keys")       // SHA-256 of a key → its JSON; since schema 2
 	eventsBucket    = []byte("events")     // number of an event → [eventRow]; since schema 2; not held in memory, and damage in it refuses no start
 	countsBucket    = []byte("counts")     // day, kind and result of events → how many; since schema 2
+	rulingsBucket   = []byte("rulings")    // account → JSON of its [Ruling]; since schema 3: a version without them would let in whom it keeps out
+	asksBucket      = []byte("asks")       // "asks" → JSON of all [Ask]s; since schema 3; damage in it refuses no start
+	devicesBucket   = []byte("devices")    // account and what its device is, in words → when it signed in last; since schema 3; damage in it refuses no start
+	seenBucket      = []byte("seen")       // account → when a session or key that is over was seen last; since schema 3; damage in it refuses no start
 )
 
 // contents is what of a store is held in memory.
@@ -38,6 +43,8 @@ type contents struct {
 	sessions  map[string]*entry
 	signedOut map[int64]time.Time
 	keys      map[keyHash]*keyEntry
+	rulings   map[int64]Ruling
+	asks      []Ask // the oldest first; never changed in place
 }
 
 // addBuckets is a migration that adds what is not there: versions before the first
@@ -69,7 +76,7 @@ func initialize(tx *bbolt.Tx) error {
 	if empty(tx) {
 		return upgrade(tx, 0, migrations)
 	}
-	return addBuckets(eventsBucket, countsBucket)(tx)
+	return addBuckets(eventsBucket, countsBucket, asksBucket, devicesBucket, seenBucket)(tx)
 }
 
 func empty(tx *bbolt.Tx) bool {
@@ -99,7 +106,7 @@ func schemaOf(tx *bbolt.Tx) (int, error) {
 
 // read takes a store of some schema into memory, or says why it is none of ours.
 func read(tx *bbolt.Tx, of int) (contents, error) {
-	c := contents{make(map[string]*entry), make(map[int64]time.Time), make(map[keyHash]*keyEntry)}
+	c := contents{make(map[string]*entry), make(map[int64]time.Time), make(map[keyHash]*keyEntry), make(map[int64]Ruling), nil}
 	for _, name := range [][]byte{settingsBucket, tokensBucket, answersBucket, signedOutBucket, sessionsBucket, endedBucket} {
 		if tx.Bucket(name) == nil {
 			return c, fmt.Errorf("%w: %q is missing", ErrDamaged, name)
@@ -138,6 +145,20 @@ func read(tx *bbolt.Tx, of int) (contents, error) {
 			}
 			c.keys[e.hash] = e
 		}
+	}
+	rulings := tx.Bucket(rulingsBucket)
+	if rulings == nil && of >= 3 {
+		return c, fmt.Errorf("%w: %q is missing", ErrDamaged, rulingsBucket)
+	}
+	if rulings != nil {
+		for k, v := range pairs(rulings) {
+			if !readRulings(c.rulings, k, v) {
+				return c, fmt.Errorf("%w: ruling %q", ErrDamaged, k)
+			}
+		}
+	}
+	if asks := tx.Bucket(asksBucket); asks != nil {
+		c.asks = readAsks(asks.Get(asksKey))
 	}
 	return c, nil
 }

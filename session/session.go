@@ -13,6 +13,9 @@
 // A key is for clients that cannot sign in. The client gives it whole; what is kept
 // is its hash, so who reads the file can use none.
 //
+// A ruling is what an administrator has decided about a person by hand. One that is
+// damaged keeps out.
+//
 // It trusts the store's file, the machine's clock, and its caller for who a person
 // is and which host was asked for. Each person's sessions, keys and events are
 // bounded; how many people there are is up to plex.tv.
