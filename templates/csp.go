@@ -8,12 +8,16 @@ import (
 
 // policy is the page's Content-Security-Policy: what is inside of the document, and nothing else.
 func (p *Pages) policy(a about) (string, error) {
+	style := p.styleHash
+	if a.wide {
+		style = p.wide.hash
+	}
 	directives := []string{
 		"default-src 'none'",
 		"base-uri 'none'",
 		"frame-ancestors 'none'",
 		"img-src data:", // the icon
-		"style-src " + p.styleHash,
+		"style-src " + style,
 	}
 	if a.polls {
 		directives = append(directives, "script-src "+p.scriptHash, "connect-src 'self'")

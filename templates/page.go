@@ -11,6 +11,7 @@ type about struct {
 	name  string // of the file in html
 	polls bool   // runs the script
 	posts bool   // has a form
+	wide  bool   // is of the desk: has tables
 	// Origins to which the answer to the form may redirect: Chrome holds redirects after a POST to form-action.
 	leadsTo []string
 	returns string
@@ -66,10 +67,24 @@ const (
 type Refused struct {
 	Person  Person
 	Reason  Reason
+	Words   string // the owner's own, about KeptOut; may be empty
 	Host    string
 	Again   string // the address that was asked for
 	Switch  string // signs in as somebody else
 	Request string // its id: names the line in the log, and is what the owner asks usher explain about
+	Asking  Asking
+}
+
+// Asking is how somebody who was refused asks the owner to be let in. The zero Asking says nothing of it. The form is a POST to
+// Action with the fields why, rd and message.
+type Asking struct {
+	Link                string // address of the page that has the form
+	Action, Why, Return string // the form, where Action is there
+	Problem             string // with the message
+	Message             string // as it was entered, or what they have asked
+	Asked               time.Time
+	From                time.Time // when they may ask again, once the owner has said no
+	Full                bool      // too many have asked today
 }
 
 // Unavailable says that plex.tv does not answer.
@@ -96,6 +111,8 @@ type Home struct {
 	Owner   string // the owner's name; may be empty
 	Allowed bool   // false: signed in, but this account has no access
 	Admin   bool   // administers this Usher
+	Desk    string // where; may be empty
+	NoDesk  bool   // there is none here, for apps may share this host
 	View    View
 	At      time.Time // when Plex said so
 	Until   time.Time
@@ -212,9 +229,11 @@ type Problem struct {
 func (p SignIn) about() about {
 	return about{name: "sign-in", posts: true, leadsTo: p.FormAction, returns: p.Return}
 }
-func (Waiting) about() about     { return about{name: "waiting", polls: true} }
-func (Expired) about() about     { return about{name: "expired"} }
-func (Refused) about() about     { return about{name: "refused"} }
+func (Waiting) about() about { return about{name: "waiting", polls: true} }
+func (Expired) about() about { return about{name: "expired"} }
+func (p Refused) about() about {
+	return about{name: "refused", posts: p.Asking.Action != "", returns: p.Asking.Return}
+}
 func (Unavailable) about() about { return about{name: "unavailable"} }
 func (NotSetUp) about() about    { return about{name: "not-set-up"} }
 func (Unreachable) about() about { return about{name: "unreachable"} }
@@ -229,5 +248,5 @@ func (TooMany) about() about   { return about{name: "too-many"} }
 func (Problem) about() about   { return about{name: "problem"} }
 
 func kinds() []Page {
-	return []Page{SignIn{}, Waiting{}, Expired{}, Refused{}, Unavailable{}, NotSetUp{}, Unreachable{}, Home{}, Keys{}, NewKey{}, SignOut{}, SignedOut{}, TooMany{}, Problem{}}
+	return append(append(setupKinds(), officeKinds()...), SignIn{}, Waiting{}, Expired{}, Refused{}, Unavailable{}, NotSetUp{}, Unreachable{}, Home{}, Keys{}, NewKey{}, SignOut{}, SignedOut{}, TooMany{}, Problem{})
 }

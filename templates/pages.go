@@ -29,7 +29,14 @@ type Pages struct {
 	script template.JS
 	// The hashes in the form of a Content-Security-Policy source.
 	styleHash, scriptHash string
+	wide                  look // of the desk
 	byName                map[string]*template.Template
+}
+
+// look is a style, and the source that allows it.
+type look struct {
+	style template.CSS
+	hash  string
 }
 
 // New reads the embedded templates. The title is the name on every page; "" is "Usher".
@@ -38,6 +45,10 @@ func New(title string) (*Pages, error) {
 		title = "Usher"
 	}
 	style, err := files.ReadFile("html/look.css")
+	if err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	more, err := files.ReadFile("html/office.css")
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
@@ -51,9 +62,10 @@ func New(title string) (*Pages, error) {
 		script:     template.JS(script),
 		styleHash:  hashSource(style),
 		scriptHash: hashSource(script),
+		wide:       look{template.CSS(style) + template.CSS(more), hashSource(append(style[:len(style):len(style)], more...))},
 		byName:     make(map[string]*template.Template),
 	}
-	layout, err := template.New("layout.html").Funcs(funcs()).ParseFS(files, "html/layout.html")
+	layout, err := template.New("layout.html").Funcs(funcs()).Funcs(officeFuncs()).ParseFS(files, "html/layout.html", "html/office.html")
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
@@ -106,8 +118,12 @@ func (p *Pages) render(page Page) (body []byte, policy string, err error) {
 		Style  template.CSS
 		Script template.JS
 		Polls  bool
+		Wide   bool
 		Page   Page
-	}{p.title, p.style, p.script, about.polls, page}
+	}{p.title, p.style, p.script, about.polls, about.wide, page}
+	if about.wide {
+		data.Style = p.wide.style
+	}
 	var b bytes.Buffer
 	if err := p.byName[about.name].Execute(&b, data); err != nil {
 		return nil, "", fmt.Errorf("templates: page %s: %w", about.name, err)

@@ -71,12 +71,25 @@ func samples() []sample {
 		{"problem", 404, templates.Problem{Status: 404, Title: "There is nothing here", Text: "The address may have been mistyped."}},
 		{"problem-bare", 405, templates.Problem{Status: 405}},
 	}
+	all = append(all, setupSamples()...)
 	for _, reason := range reasons() {
 		all = append(all, sample{"refused " + string(reason), 403, templates.Refused{
 			Person: mallory, Reason: reason, Host: host, Again: app, Switch: pages + "/login?switch=1", Request: "7F3K-Q2",
 		}})
 	}
-	return all
+	for name, asking := range map[string]templates.Asking{
+		"form":    {Action: pages + "/ask", Why: "sealed", Return: app},
+		"problem": {Action: pages + "/ask", Why: "sealed", Return: app, Problem: "That is too long. Say it in at most 300 letters.", Message: "Hello robin,\nit is Mallory from work."},
+		"link":    {Link: pages + "/refused?rd=x&why=y#ask"},
+		"asked":   {Asked: signedIn, Message: "Hello robin, it is Mallory from work.\nYou wanted to show me the pictures of the trip."},
+		"no":      {Asked: signedIn, From: signedIn.AddDate(0, 0, 7)},
+		"full":    {Full: true},
+	} {
+		all = append(all, sample{"refused-ask-" + name, 403, templates.Refused{
+			Person: mallory, Reason: templates.NoShare, Host: host, Again: app, Switch: pages + "/login?switch=1", Request: "7F3K-Q2", Asking: asking,
+		}})
+	}
+	return append(all, officeSamples()...)
 }
 
 // much is the page of somebody who has a lot of everything.
@@ -119,15 +132,18 @@ func hostile(v string) []sample {
 	who := templates.Person{Name: v, Username: v + "1", Email: v + "2", Detail: v + "3"}
 	device := templates.Device{ID: v, Name: v, Address: v, End: post, Since: time.Unix(0, 0), LastSeen: time.Unix(0, 0), This: true}
 	key := templates.Key{ID: v, Name: v, Hosts: []string{v}, Made: time.Unix(0, 0), LastUsed: time.Unix(0, 0), Address: v}
-	return []sample{
+	return append(append(hostileSetup(v), hostileOffice(v)...), []sample{
 		{"sign-in", 200, templates.SignIn{Action: post, Return: v, Host: v, KeepDays: 30, SignedInAs: v}},
 		{"waiting", 200, templates.Waiting{Poll: post, Again: v, Continue: v, Host: v}},
 		{"expired", 400, templates.Expired{Again: v}},
-		{"refused", 403, templates.Refused{Person: who, Reason: templates.Reason(v), Host: v, Again: v, Switch: v, Request: v}},
+		{"refused", 403, templates.Refused{Person: who, Reason: templates.Reason(v), Words: v, Host: v, Again: v, Switch: v, Request: v}},
+		{"refused-ask", 403, templates.Refused{Person: who, Asking: templates.Asking{Action: post, Why: v, Return: v, Problem: v, Message: v}}},
+		{"refused-asked", 403, templates.Refused{Person: who, Asking: templates.Asking{Asked: time.Unix(0, 0), Message: v}}},
+		{"refused-link", 403, templates.Refused{Person: who, Asking: templates.Asking{Link: v}}},
 		{"unavailable", 503, templates.Unavailable{Again: v, RetrySeconds: -1}},
 		{"unreachable", 400, templates.Unreachable{Host: v, Pages: []string{v, v}}},
 		{"unreachable-http", 400, templates.Unreachable{Host: v, Insecure: true, HTTPS: v}},
-		{"home", 200, templates.Home{Person: who, Tier: v, Owner: v, Devices: []templates.Device{device, device}, SignOut: post, Keys: v, View: templates.View(v), At: time.Unix(0, 0),
+		{"home", 200, templates.Home{Person: who, Admin: true, Desk: v, Tier: v, Owner: v, Devices: []templates.Device{device, device}, SignOut: post, Keys: v, View: templates.View(v), At: time.Unix(0, 0),
 			OnlyHost: v, Reach: templates.Reach(v), Reason: templates.Reason(v), Told: []templates.Header{{Name: v, Value: v}}}},
 		{"home-places", 200, templates.Home{Person: who, Reach: templates.Closed, Reason: templates.Reason(v), Places: []templates.Place{{Host: v, Address: v, Reach: templates.Reach(v)}},
 			Keys: post, LastKeys: []templates.Key{key}}},
@@ -139,7 +155,7 @@ func hostile(v string) []sample {
 		{"signed-out", 200, templates.SignedOut{Again: v}},
 		{"too-many", 429, templates.TooMany{Again: v}},
 		{"problem", 400, templates.Problem{Title: v, Text: v}},
-	}
+	}...)
 }
 
 func newPages(t testing.TB) *templates.Pages {

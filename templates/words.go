@@ -17,9 +17,12 @@ const shownRunes = 160
 // wholeRunes bounds a value that is shown whole: the longest header that Usher sends.
 const wholeRunes = 2048
 
+// shownBytes bounds a file for copying, several times what the largest recipe has.
+const shownBytes = 32 << 10
+
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"action": action, "ago": ago, "day": day, "days": days, "initial": initial, "parts": parts, "rd": rd,
+		"action": action, "ago": ago, "day": day, "days": days, "initial": initial, "lines": lines, "message": message, "parts": parts, "rd": rd,
 		"show": show, "stamp": stamp, "statusText": http.StatusText, "wait": wait, "web": web,
 	}
 }
@@ -41,7 +44,7 @@ func action(address string) (string, error) {
 	return address, nil
 }
 
-// rd is an address to carry through a form: whoever receives it checks it again, and takes no more than 4096 bytes.
+// rd is an address, or a sealed text, to carry through a form: whoever receives it checks it again, and takes no more than 4096 bytes.
 func rd(address string) string {
 	if _, err := url.Parse(address); err != nil || len(address) > 4096 {
 		return ""
@@ -68,7 +71,42 @@ func oneLine(s string, most int) string {
 		}
 		b.WriteRune(r)
 	}
-	return b.String()
+	return strings.TrimSpace(b.String())
+}
+
+// lines makes a file fit to be copied: no control characters but those that end lines and set them in, not too long.
+func lines(s string) string {
+	if len(s) > shownBytes {
+		s = s[:shownBytes]
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, " "))
+}
+
+// shownMessage bounds a text of somebody's own, in letters.
+const shownMessage = 1000
+
+// message is show for a longer text that may have more than one line.
+func message(s string) string {
+	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case r == '\r':
+			return -1
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return ' '
+		}
+		return r
+	}, s))
+	if letters := []rune(s); len(letters) > shownMessage {
+		return string(letters[:shownMessage]) + "…"
+	}
+	return s
 }
 
 // initial is the letter on a person's face.
