@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"usher/auth"
 	"usher/backup"
 	"usher/session"
@@ -267,8 +269,4 @@ func contentOf(m backup.Manifest, found session.Summary) string {
 }
 
 // isTerminal reports whether a file is one that people look at, or type into.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	null, _ := os.Stat(os.DevNull)
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && !os.SameFile(info, null)
-}
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

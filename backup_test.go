@@ -122,7 +122,7 @@ func TestBackupRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("usher")).Put([]byte("schema"), []byte("3")) })
+	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("usher")).Put([]byte("schema"), []byte("4")) })
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}

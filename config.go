@@ -8,25 +8,35 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"usher/desk"
 )
 
 // errProblems: usher config found some; they are told already.
 var errProblems = errors.New("usher would not start with this")
 
 // showConfig prints what is in force and where each value comes from, and
-// every problem. It changes nothing and asks nobody.
-func showConfig(stdout, stderr io.Writer) error {
+// every problem. It changes nothing and asks nobody but the Usher that has the
+// store open.
+func showConfig(ctx context.Context, stdout, stderr io.Writer) error {
 	env, vars, envErr := readEnvironment()
 	set, err := newSettings(env)
+	found, unseen := desk.Setup{}, error(nil)
+	if err == nil {
+		if found, unseen = findSetup(ctx, set); unseen == nil {
+			set, err = set.with(found)
+		}
+	}
 	out := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "VARIABLE\tVALUE\tFROM")
 	for _, v := range vars {
 		value, from := v.Value, v.Source
 		if value == "" {
-			value, from = set.implied(v.Name)
+			value, from = set.implied(v.Name, found)
 		} else if v.Secret {
 			value = "(hidden)"
 		}
@@ -42,6 +52,9 @@ func showConfig(stdout, stderr io.Writer) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
+	if unseen != nil {
+		fmt.Fprintln(stderr, "warning: what set-up has stored cannot be seen:", unseen)
+	}
 	for _, w := range set.warnings {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
@@ -53,8 +66,13 @@ func showConfig(stdout, stderr io.Writer) error {
 }
 
 // implied is what is in force where a variable has no value, and why.
-func (s settings) implied(name string) (value, from string) {
+func (s settings) implied(name string, found desk.Setup) (value, from string) {
+	if value := foundValue(name, found); value != "" {
+		return value, "set-up"
+	}
 	switch name {
+	case "USHER_ALLOW":
+		return defaultAllow, "default"
 	case "USHER_URL":
 		return "(under /_usher/ of every host)", "default"
 	case "USHER_COOKIE_DOMAIN":
@@ -78,6 +96,25 @@ func (s settings) implied(name string) (value, from string) {
 		return "(made at the first start)", s.dataFile("client-id")
 	}
 	return "-", "default"
+}
+
+// foundValue is what set-up has found out for a variable, "" for nothing.
+func foundValue(name string, found desk.Setup) string {
+	switch {
+	case name == "USHER_SERVERS":
+		var ids []string
+		for _, s := range found.Servers {
+			ids = append(ids, s.ID)
+		}
+		return strings.Join(ids, ",")
+	case name == "USHER_ALLOW":
+		return found.Allow
+	case name == "USHER_PLEX_TOKEN" && found.Token != "":
+		return "(hidden)"
+	case name == "USHER_OWNER" && found.Owner != 0:
+		return strconv.FormatInt(found.Owner, 10)
+	}
+	return ""
 }
 
 // ownAddress is where a server that listens so is to be reached from its own

@@ -65,7 +65,7 @@ func demo(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(stdout, demoWords, port, port, port, plexTV.Addr(), usher.Addr())
-	return serveAll(ctx, []*http.Server{newServer(proxy, log), newServer(a.server, log), newServer(stand, log)}, listeners[:])
+	return serveAll(ctx, []*http.Server{newServer(proxy, log), newServer(a, log), newServer(stand, log)}, listeners[:])
 }
 
 const demoWords = `

@@ -56,7 +56,7 @@ func newWard(t *testing.T) *ward {
 	if err != nil {
 		t.Fatal(err)
 	}
-	usher := httptest.NewServer(a.server)
+	usher := httptest.NewServer(a)
 	front.Config.Handler = w
 	front.Start()
 	t.Cleanup(func() { front.Close(); usher.Close(); a.close() })

@@ -26,12 +26,12 @@ const maxFile = 64 << 10
 type environment struct {
 	URL             string `split_words:"true" desc:"where the pages live, e.g. https://auth.example.com; several, comma separated, one per cookie domain; unset: under /_usher/ of every protected host"`
 	CookieDomain    string `split_words:"true" desc:"domain of the session cookie, in the order of the URLs; default: the parent of each URL's host"`
-	Servers         string `split_words:"true" desc:"machine identifiers of the Plex servers that count, comma separated; unset: nobody passes"`
-	Allow           string `split_words:"true" default:"shared" desc:"who passes: owner, home, shared, friend, anyone, user:…, server:…, library:…, and !… to keep out"`
+	Servers         string `split_words:"true" desc:"machine identifiers of the Plex servers that count, comma separated; default: from set-up"`
+	Allow           string `split_words:"true" desc:"who passes: owner, home, shared, friend, anyone, user:…, server:…, library:…, and !… to keep out; default: from set-up, or shared"`
 	RulesFile       string `split_words:"true" desc:"YAML file of rules by host, path, method and network; read again on SIGHUP"`
 	Admins          string `split_words:"true" desc:"who administers Usher besides the owner: user:ID, comma separated"`
-	PlexToken       string `split_words:"true" desc:"the owner's Plex token: one look at plex.tv serves everybody"`
-	Owner           string `split_words:"true" desc:"the owner's numeric Plex id, where there is no token"`
+	PlexToken       string `split_words:"true" desc:"the owner's Plex token: one look at plex.tv serves everybody; default: from set-up"`
+	Owner           string `split_words:"true" desc:"the owner's numeric Plex id, where there is no token; default: from set-up"`
 	Secret          string `split_words:"true" desc:"at least 32 random bytes that sign and encrypt; comma separated to rotate: the first seals, all open; default: generated into the data folder"`
 	ClientID        string `split_words:"true" desc:"how Plex knows this installation; default: generated into the data folder"`
 	Product         string `split_words:"true" default:"Usher" desc:"how Plex lists this installation among a person's devices"`
@@ -44,6 +44,7 @@ type environment struct {
 	Recheck         string `split_words:"true" default:"5m" desc:"how long plex.tv's answer about a person is used before it is asked again"`
 	OutageGrace     string `split_words:"true" default:"24h" desc:"how long the last good answer serves while plex.tv is silent"`
 	Headers         string `split_words:"true" default:"Remote-User={username},Remote-Name={name},Remote-Email={email},Remote-Groups={groups},Remote-Id={id}" desc:"identity headers: Name={field},… with id, uuid, username, email, name, thumb, groups, tier"`
+	NotifyURL       string `split_words:"true" desc:"where to POST when somebody asks to be let in, or signs in with a new device: Apprise, ntfy, Discord or your own"`
 	Redeem          string `split_words:"true" default:"false" desc:"true lets whoever holds a person's Plex token sign in as them, at /api/redeem"`
 	InsecureCookies string `split_words:"true" default:"false" desc:"true allows cookies over http without TLS"`
 	LogLevel        string `split_words:"true" default:"info" desc:"debug, info, warn or error"`
@@ -116,7 +117,7 @@ func readEnvironment() (environment, []variable, error) {
 }
 
 // secrets are the variables whose values are never shown.
-var secrets = []string{"USHER_PLEX_TOKEN", "USHER_SECRET"}
+var secrets = []string{"USHER_PLEX_TOKEN", "USHER_SECRET", "USHER_NOTIFY_URL"}
 
 // variables lists what may be set, with the names that envconfig reads.
 func variables() []variable {

@@ -40,7 +40,7 @@ func TestRefusedEnvironments(t *testing.T) {
 		"policy that is empty":             {[]string{"USHER_ALLOW="}, "empty"},
 		"policy with an unknown term":      {[]string{"USHER_ALLOW=shared,everybody"}, "everybody"},
 		"policy that lets nobody in":       {[]string{"USHER_ALLOW=!user:casey"}, "nobody"},
-		"friends without the owner":        {[]string{"USHER_ALLOW=friend"}, "USHER_PLEX_TOKEN"},
+		"friends without the owner":        {[]string{servers, "USHER_OWNER=70010009", "USHER_ALLOW=friend"}, "USHER_PLEX_TOKEN"},
 		"policy about another server":      {[]string{servers, "USHER_OWNER=70010009", "USHER_ALLOW=server:" + plextest.Cellar}, "USHER_SERVERS"},
 		"admins by tier":                   {[]string{"USHER_ADMINS=home"}, "user:"},
 		"admins by name alone":             {[]string{"USHER_ADMINS=user:casey,sam"}, "\"sam\""},
@@ -78,6 +78,9 @@ func TestRefusedEnvironments(t *testing.T) {
 		"log format":                       {[]string{"USHER_LOG_FORMAT=xml"}, "json"},
 		"plex.tv over another scheme":      {[]string{"USHER_PLEX_URL=ftp://plex.tv"}, "https://plex.tv"},
 		"Plex's page with a fragment":      {[]string{"USHER_PLEX_AUTH_URL=https://app.plex.tv/auth#?"}, "https://plex.tv"},
+		"messages to no address":           {[]string{"USHER_NOTIFY_URL=ntfy.sh/test-topic"}, "https://ntfy.sh/topic"},
+		"messages in no form":              {[]string{"USHER_NOTIFY_URL=https://example.com/in#slack"}, "#ntfy"},
+		"messages to ntfy without a topic": {[]string{"USHER_NOTIFY_URL=https://ntfy.sh"}, "topic"},
 		"client id with a space":           {[]string{"USHER_CLIENT_ID=my usher"}, "space"},
 		"port of another kubernetes thing": {[]string{"USHER_PORT=4181"}, "no such variable"},
 	} {
@@ -121,7 +124,7 @@ func TestConfigTellsValuesAndSources(t *testing.T) {
 	// Kubernetes adds some, compose sets what is not there to nothing, and
 	// variables without our prefix are not ours.
 	code, out, errOut := run1(t, []string{
-		"USHER_SECRET_FILE=" + secret, "USHER_PLEX_TOKEN=" + testToken, "USHER_SERVERS=" + plextest.Attic, "USHER_TITLE=Robin's", "USHER_URL=",
+		"USHER_SECRET_FILE=" + secret, "USHER_PLEX_TOKEN=" + testToken, "USHER_NOTIFY_URL=https://ntfy.sh/test-topic", "USHER_SERVERS=" + plextest.Attic, "USHER_TITLE=Robin's", "USHER_URL=",
 		"USHER_SERVICE_HOST=10.0.0.1", "USHER_SERVICE_PORT=4181", "USHER_SERVICE_PORT_HTTP=4181", "USHER_PORT=tcp://10.0.0.1:4181",
 		"USHER_PORT_4181_TCP=tcp://10.0.0.1:4181", "USHER_PORT_4181_TCP_ADDR=10.0.0.1",
 		"ALLOW=anyone", "SECRET=" + testToken, "URL=https://elsewhere.example", "LISTEN=:1",
@@ -137,6 +140,7 @@ func TestConfigTellsValuesAndSources(t *testing.T) {
 	for name, want := range map[string]string{
 		"USHER_SECRET":     "(hidden) file " + secret,
 		"USHER_PLEX_TOKEN": "(hidden) environment",
+		"USHER_NOTIFY_URL": "(hidden) environment",
 		"USHER_SERVERS":    plextest.Attic + " environment",
 		"USHER_TITLE":      "Robin's environment",
 		"USHER_URL":        "(under /_usher/ of every host) default",

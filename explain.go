@@ -109,7 +109,7 @@ func askStore(set settings, q auth.Question) (auth.Explanation, error) {
 		return auth.Explanation{}, err
 	}
 	defer a.close()
-	return a.server.Explain(q)
+	return a.current().server.Explain(q)
 }
 
 func printExplanation(w io.Writer, e auth.Explanation) {

@@ -42,6 +42,7 @@ func main() {
 const help = `Usher puts a Plex sign-in in front of your apps.
 
   usher, usher serve   answer the reverse proxy and serve the sign-in pages
+  usher setup          say which Plex servers count and who may pass, in a terminal
   usher demo           try everything on this machine: no account, no internet
   usher doctor URL     try to get around your proxy, and say what closes the holes
   usher explain        say why a person may or may not open an address, step by step
@@ -77,6 +78,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return doctor(ctx, args, os.Stdin, stdout)
 	case "explain":
 		return explain(ctx, args, stdout, stderr)
+	case "setup":
+		return setUp(ctx, args, stdout, stderr)
 	case "backup":
 		return makeBackup(ctx, args, stdout, stderr)
 	case "restore":
@@ -89,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "serve":
 		return serve(ctx, stderr)
 	case "config":
-		return showConfig(stdout, stderr)
+		return showConfig(ctx, stdout, stderr)
 	case "healthcheck":
 		return healthcheck(ctx)
 	case "version", "--version", "-v":

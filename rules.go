@@ -39,7 +39,11 @@ func (s *settings) readRules() (rules policy.Rules, warnings []string, err error
 
 // reloadRules takes over what the rules file says now. A bad file changes
 // nothing: the rules in force stay.
-func (a *app) reloadRules(set settings, log *slog.Logger) {
+func (a *app) reloadRules(log *slog.Logger) {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	now := a.current()
+	set := now.set
 	if set.rulesFile == "" {
 		log.Info("there is no rules file to read again (USHER_RULES_FILE)")
 		return
@@ -49,11 +53,11 @@ func (a *app) reloadRules(set settings, log *slog.Logger) {
 		for line := range strings.Lines(err.Error()) {
 			log.Error("the rules file is not taken, the rules before stay in force", "problem", strings.TrimSuffix(line, "\n"))
 		}
-		a.server.AuditRules(false)
+		now.server.AuditRules(false)
 		return
 	}
-	a.server.SetRules(rules)
-	a.server.AuditRules(true)
+	now.server.SetRules(rules)
+	now.server.AuditRules(true)
 	warnOfRules(warnings, log)
 }
 

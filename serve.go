@@ -20,6 +20,8 @@ import (
 
 	"usher/auth"
 	"usher/backup"
+	"usher/desk"
+	"usher/notify"
 	"usher/plex"
 	"usher/session"
 	"usher/templates"
@@ -29,17 +31,20 @@ import (
 // container engines kill after ten seconds.
 const finishWithin = 8 * time.Second
 
+// cannotStart is said of the environment's problems.
+const cannotStart = "usher cannot start. Each line names a variable and what to do:\n%w\n%w"
+
 // serve runs Usher until ctx ends, then lets requests finish.
 func serve(ctx context.Context, stderr io.Writer) error {
 	env, _, envErr := readEnvironment()
 	set, err := newSettings(env)
 	if err := errors.Join(envErr, err); err != nil {
-		return fmt.Errorf("usher cannot start. Each line names a variable and what to do:\n%w\n%w", err, errUsage)
+		return fmt.Errorf(cannotStart, err, errUsage)
 	}
 	log := newLog(stderr, set)
-	reload := make(chan os.Signal, 1) // before anything is opened: from here on the signal does not end Usher
-	signal.Notify(reload, syscall.SIGHUP)
-	defer signal.Stop(reload)
+	signals := make(chan os.Signal, 2) // before anything is opened: from here on these do not end Usher
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(signals)
 	app, err := newApp(set, log)
 	if err != nil {
 		return err
@@ -49,7 +54,7 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("USHER_LISTEN: %w; is another Usher running, or is the port taken?", err)
 	}
-	servers := []*http.Server{newServer(app.server, log)}
+	servers := []*http.Server{newServer(app, log)}
 	listeners := []net.Listener{ln}
 	if set.metricsListen != "" {
 		mln, err := net.Listen("tcp", set.metricsListen)
@@ -60,9 +65,10 @@ func serve(ctx context.Context, stderr io.Writer) error {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(app.registry, promhttp.HandlerOpts{}))
 		servers, listeners = append(servers, newServer(mux, log)), append(listeners, mln)
 	}
-	log.Info("usher listens", "address", ln.Addr().String(), "version", buildVersion(), "allow", set.policy.String(), "servers", len(set.servers))
-	if len(set.servers) == 0 {
-		log.Warn("not set up: nobody passes until USHER_SERVERS names your Plex server and USHER_PLEX_TOKEN or USHER_OWNER its owner")
+	log.Info("usher listens", "address", ln.Addr().String(), "version", buildVersion(), "allow", app.current().set.policy.String(), "servers", len(app.current().set.servers))
+	if len(app.current().set.servers) == 0 {
+		log.Warn("not set up: nobody passes before it is known which Plex server counts, and whose it is")
+		app.printCode()
 	}
 	if set.redeem {
 		log.Warn("USHER_REDEEM is on: whoever holds a person's Plex token can sign in as them")
@@ -72,7 +78,7 @@ func serve(ctx context.Context, stderr io.Writer) error {
 			log.Warn("nobody can sign in: USHER_URL is http, where browsers drop the cookies; write https, or for a network without TLS set USHER_INSECURE_COOKIES=true")
 		}
 	}
-	warnOfRules(set.warnings, log)
+	warnOfRules(app.current().set.warnings, log)
 	ctx, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -80,8 +86,12 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	work.Go(func() {
 		for {
 			select {
-			case <-reload:
-				app.reloadRules(set, log)
+			case sig := <-signals:
+				if sig == syscall.SIGUSR1 {
+					app.printCode()
+				} else {
+					app.reloadRules(log)
+				}
 			case <-ctx.Done():
 				return
 			}
@@ -135,20 +145,38 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// app is everything that is wired together below the listeners.
+// app is everything that is wired together below the listeners, and lives as
+// long as they do. What set-up changes is its house.
 type app struct {
-	server    *auth.Server
-	store     *session.Store
-	directory *plex.Directory // nil until servers are configured
-	registry  *prometheus.Registry
-	log       *slog.Logger
+	env      settings // as the environment alone says
+	keys     session.Keys
+	store    *session.Store
+	cookies  *session.Cookies
+	pages    *templates.Pages
+	client   *plex.Client
+	registry *prometheus.Registry
+	metrics  *auth.Metrics
+	watched  sync.Once // the owner's view, in the metrics
+	desk     *desk.Desk
+	asked    desk.PlexLog     // for the office
+	notifier *notify.Notifier // nil: nobody is told
+	began    time.Time
+	log      *slog.Logger
+
+	applying sync.Mutex // held over a change of the house or its rules
+	mu       sync.RWMutex
+	house    *household // guarded by mu; nil only while it is opened
+	stored   desk.Setup // by set-up; guarded by mu
+
+	closing chan struct{}
+	work    sync.WaitGroup // houses that wait for their last request
 }
 
 // newApp is openApp, and begins to ask plex.tv about people.
 func newApp(set settings, log *slog.Logger) (*app, error) {
 	a, err := openApp(set, log)
-	if err == nil && a.directory != nil {
-		a.directory.Start()
+	if err == nil {
+		a.start(a.house)
 	}
 	return a, err
 }
@@ -166,14 +194,13 @@ func openApp(set settings, log *slog.Logger) (_ *app, err error) {
 	if err := set.generate(log); err != nil {
 		return nil, err
 	}
-	keys, err := session.NewKeys(set.secrets...)
-	if err != nil {
+	a := &app{env: set, began: time.Now(), registry: prometheus.NewRegistry(), log: log, closing: make(chan struct{})}
+	if a.keys, err = session.NewKeys(set.secrets...); err != nil {
 		return nil, fmt.Errorf("USHER_SECRET: %w", err)
 	}
-	a := &app{registry: prometheus.NewRegistry(), log: log}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	metrics := auth.NewMetrics(a.registry)
-	if a.store, err = session.Open(set.dataFile("usher.db"), keys, log); err != nil {
+	a.metrics = auth.NewMetrics(a.registry)
+	if a.store, err = session.Open(set.dataFile("usher.db"), a.keys, log); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -184,58 +211,68 @@ func openApp(set settings, log *slog.Logger) (_ *app, err error) {
 	if err := set.stillHas(given); err != nil { // now nothing can be restored any more
 		return nil, err
 	}
-	cookies, err := session.NewCookies(keys, a.store, session.CookieConfig{Lifetime: set.lifetime, Insecure: set.insecure})
+	if a.cookies, err = session.NewCookies(a.keys, a.store, session.CookieConfig{Lifetime: set.lifetime, Insecure: set.insecure}); err != nil {
+		return nil, err
+	}
+	if a.pages, err = templates.New(set.title); err != nil {
+		return nil, err
+	}
+	a.client, err = plex.New(plex.Config{URL: set.plexURL, ClientID: set.clientID, Product: set.product, Version: buildVersion(), Observe: func(endpoint, outcome string, took time.Duration) {
+		a.metrics.ObservePlex(endpoint, outcome, took)
+		a.asked.Observe(endpoint, outcome, took)
+	}})
 	if err != nil {
 		return nil, err
 	}
-	pages, err := templates.New(set.title)
-	if err != nil {
+	if err := a.newDesk(); err != nil {
 		return nil, err
 	}
-	client, err := plex.New(plex.Config{URL: set.plexURL, ClientID: set.clientID, Product: set.product, Version: buildVersion(), Observe: metrics.ObservePlex})
-	if err != nil {
+	if a.stored, err = readSetup(a.store, log); err != nil {
 		return nil, err
 	}
-	if len(set.servers) > 0 {
-		if err := a.openDirectory(set, client); err != nil {
-			return nil, err
-		}
-		if set.token != "" {
-			metrics.WatchView(a.directory.View)
-		}
+	whole, err := set.with(a.stored)
+	if err != nil {
+		return nil, fmt.Errorf(cannotStart, err, errUsage)
 	}
-	a.server, err = auth.New(auth.Config{
-		Sites: set.sites, Proxies: set.proxies, Policy: set.policy, Rules: set.rules, Known: set.known, Admins: set.admins, Headers: set.headers, Lifetime: set.lifetime,
-		Insecure: set.insecure, Redeem: set.redeem, PlexAuth: set.plexAuth, Plex: client, Directory: a.directory, Store: a.store, Cookies: cookies,
-		Keys: keys, Pages: pages, Log: log, Metrics: metrics, EchoWord: wordFile(set.dataFile(wordName)).opens,
-	})
+	if set.notifies {
+		a.notifier = notify.New(notify.Config{To: set.notify, Log: log, Observe: a.metrics.ObserveNotification})
+	}
+	a.house, err = a.newHousehold(whole, nil)
 	return a, err
 }
 
-// openDirectory makes what asks plex.tv about people.
-func (a *app) openDirectory(set settings, client *plex.Client) (err error) {
-	a.directory, err = plex.NewDirectory(plex.DirectoryConfig{
-		Client: client, Servers: set.servers, Owner: set.owner, OwnerToken: set.token, Recheck: set.recheck, Grace: set.grace,
+// newDirectory makes what asks plex.tv about people.
+func (a *app) newDirectory(set settings) (*plex.Directory, error) {
+	return plex.NewDirectory(plex.DirectoryConfig{
+		Client: a.client, Servers: set.servers, Owner: set.owner, OwnerToken: set.token, Recheck: set.recheck, Grace: set.grace,
 		Store: auth.PlexStore(a.store), Log: a.log, Rejected: func(id int64) {
-			if err := a.server.TokenRejected(id); err != nil {
+			if err := a.current().server.TokenRejected(id); err != nil {
 				a.log.Error("a person's sessions could not be ended", "user_id", id, "problem", err)
 			}
 		},
 	})
-	return err
 }
 
 // close ends what runs in the background and writes what is still to be
 // written.
 func (a *app) close() {
-	if a.directory != nil {
-		a.directory.Close()
-	}
-	if a.server != nil {
-		a.server.Close()
+	a.applying.Lock() // whoever sets up now is too late
+	defer a.applying.Unlock()
+	close(a.closing)
+	a.work.Wait()
+	if h := a.house; h != nil {
+		if h.directory != nil {
+			h.directory.Close()
+		}
+		if h.server != nil {
+			h.server.Close()
+		}
 	}
 	if err := a.store.Close(); err != nil {
 		a.log.Error("the store could not be closed", "problem", err)
+	}
+	if a.notifier != nil { // last: it may take a moment, and nothing is lost with it but messages
+		a.notifier.Close()
 	}
 }
 

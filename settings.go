@@ -12,16 +12,21 @@ import (
 	"time"
 
 	"usher/auth"
+	"usher/notify"
 	"usher/plex"
 	"usher/policy"
 	"usher/session"
 )
 
-// settings are the environment, understood and checked as a whole. They never
-// change afterwards.
+// defaultAllow is who passes where neither the environment nor set-up says.
+const defaultAllow = "shared"
+
+// settings are the environment, understood and checked as a whole, and, by
+// [settings.with], what set-up has found out. They never change afterwards.
 type settings struct {
 	sites         []auth.Site
 	servers       []string
+	allow         string // as it was given; "": not at all
 	policy        policy.Policy
 	known         policy.Context
 	rulesFile     string
@@ -42,6 +47,8 @@ type settings struct {
 	recheck       time.Duration
 	grace         time.Duration
 	headers       auth.Headers
+	notify        notify.Receiver
+	notifies      bool
 	redeem        bool
 	insecure      bool
 	level         slog.Level
@@ -80,6 +87,7 @@ func newSettings(env environment) (settings, error) {
 	s.readSecrets(env, &p)
 	s.readTimes(env, &p)
 	s.readAddresses(env, &p)
+	s.readNotify(env, &p)
 	if s.headers, err = auth.ParseHeaders(env.Headers); err != nil {
 		p.add("HEADERS", "%w", err)
 	}
@@ -131,26 +139,13 @@ func (s *settings) readPeople(env environment, p *problems) {
 	if t := env.PlexToken; strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) || len(t) > 4096 {
 		p.add("PLEX_TOKEN", "has characters that no token has; copy it again")
 	}
-	if len(s.servers) > 0 && env.Owner == "" && s.token == "" {
-		p.add("SERVERS", "allowed servers need their owner, for anybody can run a server that claims their identifier; set USHER_PLEX_TOKEN, or USHER_OWNER to the owner's numeric Plex id")
-	}
-	s.known = policy.Context{Servers: s.servers, OwnerToken: s.token != ""}
+	s.allow, s.rulesFile = env.Allow, env.RulesFile
+	s.known = policy.Context{ToCome: true} // before it is known what set-up has found out
+	s.readPolicies(p)
 	var err error
-	if s.policy, err = policy.Parse(env.Allow); err == nil {
-		err = s.policy.Check(s.known)
-	}
-	if err != nil {
-		p.add("ALLOW", "%w", err)
-	}
 	if env.Admins != "" {
 		if s.admins, err = policy.ParseAdmins(env.Admins); err != nil {
 			p.add("ADMINS", "%w", err)
-		}
-	}
-	s.rulesFile = env.RulesFile
-	if s.rules, s.warnings, err = s.readRules(); err != nil {
-		for line := range strings.Lines(err.Error()) {
-			p.add("RULES_FILE", "%s", strings.TrimSuffix(line, "\n"))
 		}
 	}
 }
@@ -211,9 +206,28 @@ func (s *settings) readAddresses(env environment, p *problems) {
 	}
 }
 
+func (s *settings) readNotify(env environment, p *problems) {
+	if s.notifies = env.NotifyURL != ""; !s.notifies {
+		return
+	}
+	var err error
+	if s.notify, err = notify.ParseReceiver(env.NotifyURL); err != nil {
+		p.add("NOTIFY_URL", "%w", err)
+	}
+}
+
 func isPort(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil
+}
+
+// listenPort is the port of an address to listen on.
+func listenPort(listen string) string {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return ""
+	}
+	return port
 }
 
 // list splits a comma list and drops what is empty.

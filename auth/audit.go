@@ -49,6 +49,7 @@ const (
 	reasonAgain      = "again"     // the same unknown key: a program that was left with an old one
 	reasonNoKey      = "no_key"    // credentials of some app's, where nobody is signed in
 	reasonNoPerson   = "no_person" // a right key, of a person whom plex.tv does not vouch for
+	reasonPasses     = "passes"    // who asked passes by now
 )
 
 // audit writes down what happened in a request about a host.
@@ -83,7 +84,8 @@ func (s *Server) record(e session.Event) {
 
 func auditLevel(result string) slog.Level {
 	switch result {
-	case resultOK, resultExpired, resultMade, resultRevoked, resultReloaded, resultEnded:
+	case resultOK, resultExpired, resultMade, resultRevoked, resultReloaded, resultEnded,
+		session.ResultKeptOut, session.ResultLetIn, session.ResultTakenBack, session.ResultSignedOut, session.ResultKeyRevoked, session.ResultSent, session.ResultClosed, session.ResultBegun, session.ResultDone:
 		return slog.LevelInfo
 	}
 	return slog.LevelWarn
@@ -115,7 +117,7 @@ func refusedAccess(who *plex.Answer, reason, requestID string) session.Event {
 // entered begins the event of a sign-in that was finished: who is let in nowhere is
 // refused.
 func (s *Server) entered(who *plex.Answer) session.Event {
-	if v := s.cfg.Policy.Decide(personOf(who)); v.Reason != policy.Undecided && !s.admits(personOf(who)) {
+	if v := s.cfg.Policy.Decide(s.personOf(who)); v.Reason != policy.Undecided && !s.admits(s.personOf(who)) {
 		return about(who, session.EventSignIn, resultRefused, reasonWord(v.Reason))
 	}
 	return about(who, session.EventSignIn, resultOK, "")
@@ -126,6 +128,9 @@ func (s *Server) TokenRejected(account int64) error {
 	s.record(session.Event{Kind: session.EventSessionEnd, Result: resultEnded, Reason: reasonRejected, Account: account})
 	return s.cfg.Store.EndAll(account)
 }
+
+// Audit writes down what an administrator did.
+func (s *Server) Audit(e session.Event) { s.record(e) }
 
 // AuditRules writes down that the rules file was read again: taken, or bad and not.
 func (s *Server) AuditRules(taken bool) {

@@ -19,6 +19,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"usher/notify"
 	"usher/plex"
 	"usher/policy"
 	"usher/session"
@@ -63,6 +65,24 @@ type Config struct {
 	// EchoWord reports whether a word opens /doctor/echo now; nil means that
 	// none does.
 	EchoWord func(word string) bool
+	// Notify tells the owner of something that happened, without waiting; nil means
+	// that nobody is told.
+	Notify func(notify.Message)
+	// Office serves /admin and what lies below it, for administrators alone, and
+	// reports false for a page that is not there; nil means that none is.
+	Office func(http.ResponseWriter, *http.Request, Admin) bool
+	// Desk serves /setup and what lies below it; nil means that it is not
+	// there.
+	Desk func(http.ResponseWriter, *http.Request, Visit)
+	// SetUp answers usher setup and usher config, whose words it understands;
+	// nil means that nobody does.
+	SetUp func(ctx context.Context, command []byte) (answer any, err error)
+	// Renewed is told of the token by which somebody has just signed in at
+	// Plex: with it plex.tv may end the one that they had from there before.
+	// nil means nobody.
+	Renewed func(account int64, token plex.Token)
+	// Before is the server whose place this one takes; nil means none.
+	Before *Server
 }
 
 // Server answers checks and serves the pages. [New] makes one.
@@ -73,12 +93,14 @@ type Server struct {
 	policies policies
 	rules    atomic.Pointer[policy.Rules]
 	refusals refusals
+	admins   *admins
 	control  *session.Sealer // what commands ask for
 	copying  sync.Mutex      // held while a backup is handed out
 	budgets  *budgets
 	guesses  *guesses
 	signIns  *signIns
 	pending  *session.Sealer // the cookie that binds a PIN to a browser
+	here     *session.Sealer // the cookie that says in which browser a session began
 	notices  *session.Sealer // what a page is told through an address
 	pages    http.Handler
 
@@ -100,6 +122,7 @@ func New(cfg Config) (*Server, error) {
 		budgets:  newBudgets(),
 		guesses:  newGuesses(),
 		pending:  cfg.Keys.Sealer("sign-in", pinLife),
+		here:     cfg.Keys.Sealer("signed in here", cfg.Lifetime),
 		notices:  cfg.Keys.Sealer("notice", time.Hour),
 		control:  ControlSealer(cfg.Keys),
 
@@ -109,10 +132,22 @@ func New(cfg Config) (*Server, error) {
 		failures:   rate.NewLimiter(1, 10),
 		wrongKeys:  rate.NewLimiter(1, 10),
 	}
+	s.cfg.Policy = cfg.Policy.TakeGuests()
+	meant, err := cfg.Store.Setting(adminsSetting)
+	if err != nil {
+		return nil, err
+	}
+	if s.admins, err = newAdmins(cfg.Admins, meant, func(v []byte) error { return cfg.Store.SetSetting(adminsSetting, v) }); err != nil {
+		return nil, err
+	}
 	s.signIns = newSignIns(s)
 	s.SetRules(cfg.Rules)
-	s.loadRefusals()
-	var err error
+	if cfg.Before != nil {
+		s.takeOver(cfg.Before)
+		s.cfg.Before = nil // or each would keep all that came before it
+	} else {
+		s.loadRefusals()
+	}
 	if s.pages, err = s.routes(); err != nil {
 		return nil, err
 	}
@@ -156,7 +191,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("POST "+ControlPath, s.serveControl)
-	mux.HandleFunc("/", s.notFound)
+	mux.HandleFunc("/", s.unknownPage)
 	for _, base := range s.bases() {
 		type page struct {
 			path      string
@@ -172,6 +207,7 @@ func (s *Server) routes() (http.Handler, error) {
 			{"/keys/end", nil, s.endKey},
 			{"/devices/end", nil, s.endDevice},
 			{"/refused", s.refusedPage, nil},
+			{"/ask", nil, s.sendAsk},
 			{"/unreachable", s.unreachableNotice, nil},
 			{"/api/session", s.sessionJSON, nil},
 		}
@@ -180,6 +216,13 @@ func (s *Server) routes() (http.Handler, error) {
 		}
 		if base != "" {
 			pages = append(pages, page{"", s.home, nil})
+		}
+		if s.cfg.Office != nil {
+			mux.HandleFunc(base+"/admin", s.office(base))
+			mux.HandleFunc(base+"/admin/", s.office(base))
+		}
+		if s.cfg.Desk != nil {
+			s.deskPages(mux, base, "/setup")
 		}
 		for _, page := range pages {
 			var allow []string
@@ -325,7 +368,7 @@ func (s *Server) problem(w http.ResponseWriter, status int, title, text string) 
 }
 
 func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
-	s.problem(w, http.StatusNotFound, "There is no such page", "The address may be mistyped.")
+	s.write(w, http.StatusNotFound, templates.NoSuchPage())
 }
 
 // see sends a browser on with a GET. The address is absolute and checked by

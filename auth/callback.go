@@ -103,7 +103,7 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request, site Site) out
 			return outcome{state: stateExpired}
 		}
 		s.begin(w, site, old, signedIn, out.session)
-		if !s.admits(personOf(out.who)) {
+		if !s.admits(s.personOf(out.who)) {
 			out.state = stateDenied
 		}
 	}
@@ -123,4 +123,5 @@ func (s *Server) begin(w http.ResponseWriter, site Site, old session.Session, ha
 	if err := s.cfg.Cookies.Set(w, site.scope(), now); err != nil {
 		s.log.Error("the session cookie could not be made", "problem", err)
 	}
+	s.setHere(w, site, now)
 }

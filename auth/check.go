@@ -106,7 +106,7 @@ func (s *Server) checkPerson(w http.ResponseWriter, r *http.Request, f *family, 
 		http.Error(w, a.odd.Error(), status)
 		return
 	}
-	switch c, v := judge(choices, personOf(who)); {
+	switch c, v := judge(choices, s.personOf(who)); {
 	case v.Reason == policy.Undecided:
 		s.count(f.name, "undecided")
 		s.cfg.Directory.Doubt(who.Account.ID)
@@ -116,7 +116,7 @@ func (s *Server) checkPerson(w http.ResponseWriter, r *http.Request, f *family, 
 		return
 	case !v.Allowed:
 		s.count(f.name, "refused")
-		why := refusal{Policy: c.Policy.String(), Account: who.Account.ID, Request: newRequestID(), verdict: v}
+		why := refusal{Policy: c.Policy.String(), Guests: c.Policy.TakesGuests(), Host: a.host.String(), Account: who.Account.ID, Request: newRequestID(), verdict: v}
 		s.refusals.add(why.Request, s.explain(a, q, who, nil))
 		s.refuse(w, r, f, site, a, why, who)
 		return
@@ -267,6 +267,25 @@ func tierOf(a *plex.Answer) policy.Tier {
 		return policy.Friend
 	}
 	return policy.Anyone
+}
+
+// personOf is what a policy may know of plex.tv's answer, with what an
+// administrator has decided by hand.
+func (s *Server) personOf(a *plex.Answer) policy.Person {
+	p := personOf(a)
+	if ruling, ok := s.ruling(a); ok {
+		p.KeptOut, p.LetIn = !ruling.In, ruling.In
+	}
+	return p
+}
+
+// ruling is what was decided by hand about a person. The owner needs none, and
+// none holds against them.
+func (s *Server) ruling(a *plex.Answer) (session.Ruling, bool) {
+	if a.Owner {
+		return session.Ruling{}, false
+	}
+	return s.cfg.Store.Ruling(a.Account.ID)
 }
 
 // personOf is what a policy may know of plex.tv's answer.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -19,7 +20,8 @@ const ControlPath = "/control"
 // Control is what a command asks for: one of these.
 type Control struct {
 	Explain *Question
-	Backup  bool // a copy of the store, as its file
+	Backup  bool            // a copy of the store, as its file
+	SetUp   json.RawMessage // for [Config.SetUp]
 }
 
 // ControlSealer seals requests of commands, for a minute each.
@@ -41,6 +43,13 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 		s.serveExplain(w, *c.Explain)
 	case c.Backup:
 		s.serveBackup(w, r)
+	case c.SetUp != nil && s.cfg.SetUp != nil:
+		answer, err := s.cfg.SetUp(r.Context(), c.SetUp)
+		if err != nil {
+			writeJSON(w, http.StatusUnprocessableEntity, map[string]string{"error": err.Error()})
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
 	default:
 		writeJSON(w, http.StatusUnprocessableEntity, map[string]string{"error": "the Usher that serves is of another version and does not know this command"})
 	}

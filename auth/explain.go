@@ -11,6 +11,7 @@ import (
 
 	"usher/plex"
 	"usher/policy"
+	"usher/session"
 )
 
 // Question is about a request that somebody could make, or about one that was
@@ -151,7 +152,10 @@ func (s *Server) explain(a asked, q policy.Request, who *plex.Answer, err error)
 	case a.odd != nil:
 		return e.end("bad_path", "", a.odd.Error())
 	}
-	person := personOf(who)
+	person := s.personOf(who)
+	if ruling, ok := s.ruling(who); ok {
+		e.say("hand", s.ruled(ruling))
+	}
 	for _, c := range choices {
 		e.say("policy", fmt.Sprintf("%q decides, %s", c.Policy.String(), origin(a, c)))
 		e.Steps = append(e.Steps, c.Policy.Explain(person)...)
@@ -196,6 +200,22 @@ func (e *Explanation) person(who *plex.Answer, err error) string {
 	return fmt.Sprintf("%s (Plex id %d) has the tier %s, %s; so says %s of %s", e.User, e.UserID, tierOf(who), libraries, who.View, who.At.UTC().Format(time.DateTime+" UTC"))
 }
 
+// ruled says in words what was decided by hand.
+func (s *Server) ruled(r session.Ruling) string {
+	did := "kept out"
+	if r.In {
+		did = "let in"
+	}
+	if r.By == 0 {
+		return "kept out by hand, so the store says, but who did it cannot be read"
+	}
+	text := fmt.Sprintf("%s by hand by Plex account %d on %s", did, r.By, r.At.UTC().Format(time.DateTime+" UTC"))
+	if r.Reason != "" {
+		text += ": " + clean(r.Reason)
+	}
+	return text
+}
+
 // origin says where a policy is from.
 func origin(a asked, c policy.Choice) string {
 	switch {
@@ -219,12 +239,16 @@ func result(v policy.Verdict) string {
 
 // sentence is a verdict in words.
 func sentence(c policy.Choice, v policy.Verdict) string {
-	switch v.Reason {
-	case policy.LetIn:
+	switch {
+	case v.Reason == policy.LetIn && v.Term == "":
+		return "they may pass: they were let in by hand"
+	case v.Reason == policy.LetIn:
 		return fmt.Sprintf("they may pass: %q lets them in", v.Term)
-	case policy.KeptOut:
+	case v.Reason == policy.KeptOut && v.Term == "":
+		return "they may not pass: they are kept out by hand, whatever else lets them in"
+	case v.Reason == policy.KeptOut:
 		return fmt.Sprintf("they may not pass: %q keeps them out, whatever else lets them in", v.Term)
-	case policy.Undecided:
+	case v.Reason == policy.Undecided:
 		return fmt.Sprintf("they do not pass now: plex.tv has not said what %q asks about", v.Term)
 	}
 	return fmt.Sprintf("they may not pass: no term of %q describes them", c.Policy.String())

@@ -24,7 +24,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if s.cfg.Directory == nil {
-		fmt.Fprintln(w, "ready, but not set up: no server is allowed yet (USHER_SERVERS)")
+		fmt.Fprintln(w, "ready, but not set up: no server is allowed yet: the log says how to go on, or set USHER_SERVERS")
 		return
 	}
 	problems := s.cfg.Directory.Problems()

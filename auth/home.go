@@ -26,12 +26,19 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, site Site) {
 		return
 	}
 	page := templates.Home{
-		Person: describe(who), Tier: tierOf(who).String(), Allowed: s.admits(personOf(who)), Admin: s.isAdmin(who),
+		Person: describe(who), Tier: tierOf(who).String(), Allowed: s.admits(s.personOf(who)), Admin: s.isAdmin(who),
 		View: pageView(who.View), At: who.At, Until: sess.Expires, Keep: sess.Keep, SignOut: site.base() + "/logout",
 		Devices: s.shownDevices(sess, site), Told: s.told(who),
 	}
 	if len(s.cfg.Sites) == 0 {
 		page.OnlyHost = site.host.name
+	}
+	switch {
+	case !page.Admin:
+	case !s.hasOffice(site):
+		page.NoDesk = true
+	case s.signedInHere(r, site, sess):
+		page.Desk = site.base() + "/admin"
 	}
 	if s.mayHaveKeys(who) {
 		page.Keys = site.base() + "/keys"
@@ -105,10 +112,5 @@ func (s *Server) sessionJSON(w http.ResponseWriter, r *http.Request, site Site) 
 		Admin    bool      `json:"admin"`
 		SignedIn time.Time `json:"signed_in"`
 		Expires  time.Time `json:"expires"`
-	}{who.Account.ID, id.username, id.name, id.email, id.tier, groups, s.admits(personOf(who)), s.isAdmin(who), sess.SignedIn.UTC(), sess.Expires.UTC()})
-}
-
-// isAdmin reports whether a person administers this Usher.
-func (s *Server) isAdmin(who *plex.Answer) bool {
-	return who.Owner || s.cfg.Admins.Decide(personOf(who)).Allowed
+	}{who.Account.ID, id.username, id.name, id.email, id.tier, groups, s.admits(s.personOf(who)), s.isAdmin(who), sess.SignedIn.UTC(), sess.Expires.UTC()})
 }

@@ -21,7 +21,8 @@ var keyDays = []int{30, 90, 365, 3 * 365}
 // mayHaveKeys reports whether a person gets keys: no stranger to the owner does
 // whom no policy lets in.
 func (s *Server) mayHaveKeys(who *plex.Answer) bool {
-	return tierOf(who) > policy.Anyone || s.admits(personOf(who))
+	person := s.personOf(who)
+	return !person.KeptOut && person.Tier > policy.Anyone || s.admits(person)
 }
 
 // keyHolder is the person who is signed in, by cookie, and may have keys.

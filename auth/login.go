@@ -55,7 +55,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, site Site) {
 	if sess, ok := s.cfg.Cookies.Read(r, site.scope()); ok {
 		who, err := s.ask(r, sess, anew)
 		switch {
-		case err == nil && !r.URL.Query().Has("switch") && s.admits(personOf(who)):
+		case err == nil && !r.URL.Query().Has("switch") && s.admits(s.personOf(who)):
 			s.goOn(w, site, back)
 			return
 		case err == nil:

@@ -16,6 +16,7 @@ type Metrics struct {
 	badHeaders *prometheus.CounterVec
 	signIns    *prometheus.CounterVec
 	plex       *prometheus.HistogramVec
+	notices    *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics with a registry.
@@ -36,7 +37,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"endpoint", "outcome"}),
 	}
-	reg.MustRegister(m.checks, m.badHeaders, m.signIns, m.plex)
+	m.notices = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "usher_notifications_total", Help: "Messages to the owner's messenger, by outcome.",
+	}, []string{"outcome"})
+	reg.MustRegister(m.checks, m.badHeaders, m.signIns, m.plex, m.notices)
 	return m
 }
 
@@ -44,6 +48,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) ObservePlex(endpoint, outcome string, took time.Duration) {
 	m.plex.WithLabelValues(endpoint, outcome).Observe(took.Seconds())
 }
+
+// ObserveNotification counts one message to the owner's messenger.
+func (m *Metrics) ObserveNotification(outcome string) { m.notices.WithLabelValues(outcome).Inc() }
 
 // WatchView shows how the owner's view of plex.tv stands whenever the metrics
 // are read. Call it once, where there is an owner's token.

@@ -19,7 +19,7 @@ const (
 // host, and nothing of what the rules are made of. Policies in the addresses of
 // checks are not looked at: they are known only when a check has come.
 func (s *Server) showReach(page *templates.Home, who *plex.Answer, client netip.Addr) {
-	person, rules := personOf(who), s.rules.Load().All()
+	person, rules := s.personOf(who), s.rules.Load().All()
 	var reason policy.Reason
 	page.Reach, reason = s.reach(rules, page.OnlyHost, client, person)
 	page.Reason = pageReason(reason)

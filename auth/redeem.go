@@ -54,8 +54,8 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request, site Site) {
 		s.cannotRedeem(w)
 		return
 	}
-	if !s.admits(personOf(who)) {
-		v := s.cfg.Policy.Decide(personOf(who))
+	if !s.admits(s.personOf(who)) {
+		v := s.cfg.Policy.Decide(s.personOf(who))
 		if v.Reason == policy.Undecided {
 			s.cannotRedeem(w)
 			return

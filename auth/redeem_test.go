@@ -391,7 +391,7 @@ func TestRedeemedSession(t *testing.T) {
 		w.log.Reset()
 		res, _ := b.redeem(redeemURL, bodyOf(w.token("casey")), nil)
 		cookies := res.Cookies()
-		if len(cookies) != 1 {
+		if len(cookies) != 2 || cookies[1].Name != "__Host-usher-here" || cookies[1].Domain != "" {
 			t.Fatalf("%s with %d cookies", res.Status, len(cookies))
 		}
 		c := cookies[0]

@@ -21,6 +21,8 @@ const anew = 10 * time.Second
 // a proxy passes on nothing but an address, so that nobody can word one.
 type refusal struct {
 	Policy  string
+	Guests  bool // it lets in who is let in by hand
+	Host    string
 	Account int64
 	Request string // its id
 	verdict policy.Verdict
@@ -37,16 +39,25 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *family, site 
 		w.Header().Set("Location", again)
 		w.WriteHeader(http.StatusForbidden)
 	case a.isPage(r.Header):
-		s.writeRefusal(w, site, back, again, a.host.name, why, who)
+		asking, may := s.mayAsk(who, why)
+		if may { // this is the app's host; the form is at home where the cookie is ours to read
+			asking.Link = again + "#ask"
+		}
+		s.writeRefusal(w, site, back, again, a.host.name, why, who, asking)
 	default:
 		writeJSON(w, http.StatusForbidden, map[string]string{"error": "forbidden", "reason": reasonWord(why.verdict.Reason), "request_id": why.Request})
 	}
 }
 
-func (s *Server) writeRefusal(w http.ResponseWriter, site Site, back Return, again, hostName string, why refusal, who *plex.Answer) {
+func (s *Server) writeRefusal(w http.ResponseWriter, site Site, back Return, again, hostName string, why refusal, who *plex.Answer, asking templates.Asking) {
+	words := ""
+	if ruling, ok := s.ruling(who); ok && !ruling.In && ruling.Tell {
+		words = ruling.Reason
+	}
 	s.write(w, http.StatusForbidden, templates.Refused{
+		Words:  words,
 		Person: describe(who), Reason: pageReason(why.verdict.Reason), Host: hostName, Again: again, Request: why.Request,
-		Switch: site.base() + "/login?switch=1&rd=" + url.QueryEscape(back.String()),
+		Switch: site.base() + "/login?switch=1&rd=" + url.QueryEscape(back.String()), Asking: asking,
 	})
 }
 
@@ -66,18 +77,19 @@ func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) 
 		return
 	}
 	a, q := s.askedBack(r, back)
-	var why refusal
-	known := false
-	if s.notices.Open(r.URL.Query().Get("why"), &why) == nil && why.Account == sess.Account {
-		a.policy, a.named, known = why.Policy, true, true // the very policy that refused
+	sealed := r.URL.Query().Get("why")
+	why, known := s.openRefusal(sealed, sess.Account)
+	var passes bool
+	if known {
+		passes = s.judgeAgain(&why, who)
 	} else {
-		why = refusal{}
+		bypass, choices, err := s.choose(a, q)
+		_, why.verdict = judge(choices, s.personOf(who))
+		passes = err == nil && (bypass != nil || why.verdict.Allowed)
 	}
-	bypass, choices, err := s.choose(a, q)
-	_, why.verdict = judge(choices, personOf(who))
-	passes := err == nil && (bypass != nil || why.verdict.Allowed)
 	switch {
 	case passes && known:
+		s.closeAsk(r, who)
 		s.goOn(w, site, back)
 		return
 	case passes: // who came here by an address of their own making
@@ -90,7 +102,31 @@ func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) 
 		s.refusals.add(why.Request, s.explain(a, q, who, nil))
 		s.audit(r, a.host, refusedAccess(who, reasonWord(why.verdict.Reason), why.Request))
 	}
-	s.writeRefusal(w, site, back, again, back.hostName(), why, who)
+	asking, may := s.mayAsk(who, why)
+	if may && known {
+		asking.Action, asking.Why, asking.Return = site.base()+"/ask", sealed, back.String()
+	}
+	s.writeRefusal(w, site, back, again, back.hostName(), why, who, asking)
+}
+
+// openRefusal opens what a page about a refusal was told, if it was told of this
+// person.
+func (s *Server) openRefusal(sealed string, account int64) (refusal, bool) {
+	var why refusal
+	if s.notices.Open(sealed, &why) != nil || why.Account != account || why.Request == "" {
+		return refusal{}, false
+	}
+	return why, true
+}
+
+// judgeAgain decides once more by the very policy that refused.
+func (s *Server) judgeAgain(why *refusal, who *plex.Answer) (passes bool) {
+	pol, err := s.policies.parse(why.Policy)
+	if why.Guests {
+		pol = pol.TakeGuests()
+	}
+	why.verdict = pol.Decide(s.personOf(who))
+	return err == nil && why.verdict.Allowed
 }
 
 // askedBack is the check that a return address would be asked about.

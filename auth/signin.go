@@ -216,6 +216,9 @@ func (l *signIns) redeem(ctx context.Context, r *http.Request, one *signIn, site
 		return stateUnavailable
 	}
 	s.audit(r, site.host, s.entered(who))
+	if s.cfg.Renewed != nil {
+		s.cfg.Renewed(who.Account.ID, one.token)
+	}
 	one.done, one.token, one.who = time.Now(), "", who
 	return stateOK
 }
@@ -250,9 +253,13 @@ func (s *Server) startSession(r *http.Request, site Site, who *plex.Answer, keep
 	if from.IsValid() {
 		sess.Address = from.String()
 	}
+	known := s.cfg.Notify == nil || s.signedInWith(sess.Account, sess.Device)
 	sess, err := s.cfg.Store.Begin(sess)
 	if err != nil {
 		return session.Session{}, err
+	}
+	if s.cfg.Notify != nil {
+		s.tellDevice(site, who, sess, known)
 	}
 	s.metrics.signIns.WithLabelValues("ok").Inc()
 	return sess, nil

@@ -61,7 +61,7 @@ func pagePath(path string) bool {
 		return true
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	taken := first == "auth" || first == "healthz" || first == "readyz" || first == "control"
+	taken := first == "auth" || first == "healthz" || first == "readyz" || first == "control" || first == "setup" || first == "admin"
 	return !taken && canonicalPath(path) && safePath(path+"/") && printable(path) && !strings.Contains(path, "%")
 }
 

@@ -72,7 +72,7 @@ func backupOf(t testing.TB, dir, secret string, change func(*backup.Source)) []b
 		t.Fatal(err)
 	}
 	defer store.Close()
-	src := backup.Source{Version: "v1", Keys: keysOf(t, secret), Store: store, Schema: 2, Secret: secret + "\n", ClientID: "usher-a\n"}
+	src := backup.Source{Version: "v1", Keys: keysOf(t, secret), Store: store, Schema: 3, Secret: secret + "\n", ClientID: "usher-a\n"}
 	if change != nil {
 		change(&src)
 	}
@@ -300,7 +300,7 @@ func TestBentBackups(t *testing.T) {
 		"an empty store":            {storeOf(""), backup.ErrBad, "empty"},
 		"a store that is noise":     {storeOf(strings.Repeat("noise", 10_000)), session.ErrDamaged, "another backup"},
 		"a store of somebody else":  {storeOf(boltOf(t, "widgets", "a", "b")), session.ErrDamaged, "another backup"},
-		"a store of a newer schema": {storeOf(boltOf(t, "usher", "schema", "3")), session.ErrNewer, `"v1"`},
+		"a store of a newer schema": {storeOf(boltOf(t, "usher", "schema", "4")), session.ErrNewer, `"v1"`},
 		"a store cut short":         {storeOf(parts(t, good)[1].content[:8192]), session.ErrDamaged, ""},
 	} {
 		refused(t, name, c.in, c.want, c.says)
