@@ -190,7 +190,7 @@ func (d dialogue) signIn(ctx context.Context, client *plex.Client) (plex.Token, 
 	if err != nil {
 		return "", fmt.Errorf("nothing is set up: %w", err)
 	}
-	picture, err := qr.Encode(pin.LinkURL(), qr.L)
+	picture, err := qr.Encode(client.LinkURL(pin), qr.L)
 	if err != nil {
 		return "", err
 	}

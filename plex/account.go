@@ -18,7 +18,8 @@ type Account struct {
 	Email        string `json:"email,omitempty"` // empty too where plex.tv says that it is not confirmed
 	Title        string `json:"title,omitempty"`
 	FriendlyName string `json:"friendly_name,omitempty"`
-	Thumb        string `json:"thumb,omitempty"` // URL of the picture
+	Thumb        string `json:"thumb,omitempty"`      // URL of the picture
+	HomeAdmin    bool   `json:"home_admin,omitempty"` // of a Plex Home that has other members
 }
 
 // Name is for showing; anybody can choose it, so nothing may be decided by it.
@@ -34,6 +35,8 @@ type accountBody struct {
 	FriendlyName string   `json:"friendlyName" xml:"friendlyName,attr"`
 	Thumb        string   `json:"thumb" xml:"thumb,attr"`
 	Confirmed    *bool    `json:"confirmed" xml:"confirmed,attr"`
+	HomeAdmin    bool     `json:"homeAdmin" xml:"homeAdmin,attr"`
+	HomeSize     int64    `json:"homeSize" xml:"homeSize,attr"`
 }
 
 func (b accountBody) account() Account {
@@ -41,7 +44,8 @@ func (b accountBody) account() Account {
 		b.Email = "" // whoever typed it need not own it
 	}
 	return Account{ID: b.ID, UUID: short(b.UUID), Username: short(b.Username), Email: short(b.Email),
-		Title: short(b.Title), FriendlyName: short(b.FriendlyName), Thumb: short(b.Thumb)}
+		Title: short(b.Title), FriendlyName: short(b.FriendlyName), Thumb: short(b.Thumb),
+		HomeAdmin: b.HomeAdmin && b.HomeSize > 1}
 }
 
 // short drops a value too long to be kept for everybody in memory. It is dropped, not cut: a cut name may be another's.

@@ -179,13 +179,22 @@ func (c *Client) sign(req *http.Request, q question) {
 	}
 }
 
-// refusal sorts an answer that is not 2xx. Only a PIN's 404 is read: its code tells "expired" from an outage.
+// refusal sorts an answer that is not 2xx. Two are read, for Plex's own code in them: a PIN's 404, where it tells "expired" from an
+// outage, and what is said to a switch, where it tells a wrong PIN from any other no.
 func refusal(q question, res *http.Response) *Error {
 	err := &Error{Op: q.op, Status: res.StatusCode, Kind: kindOf(res.StatusCode, !q.anonymous), RetryAfter: retryAfter(res.Header, time.Now())}
-	if q.op == opCheckPIN && res.StatusCode == http.StatusNotFound {
-		if body, reason := read(res.Request.Context(), res); reason == "" && errorCode(res.Header, body) == codePINExpired {
-			err.Kind = ErrExpired
+	code := func() int {
+		body, reason := read(res.Request.Context(), res)
+		if reason != "" {
+			return 0
 		}
+		return errorCode(res.Header, body)
+	}
+	switch {
+	case q.op == opCheckPIN && res.StatusCode == http.StatusNotFound && code() == codePINExpired:
+		err.Kind = ErrExpired
+	case q.op == opHomeSwitch && (res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusUnauthorized) && code() == codeHomePIN:
+		err.Kind = ErrHomePIN
 	}
 	return err
 }

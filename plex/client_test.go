@@ -87,6 +87,14 @@ var questions = map[string]func(ctx context.Context, c *plex.Client, t plex.Toke
 		_, err := c.Libraries(ctx, t, plextest.Attic)
 		return err
 	},
+	"home_users": func(ctx context.Context, c *plex.Client, t plex.Token, _ int64) error {
+		_, err := c.HomeUsers(ctx, t)
+		return err
+	},
+	"home_switch": func(ctx context.Context, c *plex.Client, t plex.Token, _ int64) error {
+		_, err := c.SwitchHomeUser(ctx, t, teen, "")
+		return err
+	},
 }
 
 const (
@@ -99,8 +107,8 @@ func TestEveryAnswerIsSorted(t *testing.T) {
 	t.Parallel()
 	const (
 		pins   = "create_pin check_pin"
-		tokens = "user resources users shared_servers server"
-		v2     = "create_pin check_pin user resources"
+		tokens = "user resources users shared_servers server home_users home_switch"
+		v2     = "create_pin check_pin user resources home_users home_switch"
 		v1     = "users shared_servers server"
 		all    = pins + " " + tokens
 		expiry = `{"errors":[{"code":1020,"message":"Code not found or expired"}]}`
@@ -118,6 +126,12 @@ func TestEveryAnswerIsSorted(t *testing.T) {
 		{"422 rejects the token", tokens, answer(422, js, `{}`), plex.ErrUnauthorized},
 		{"422 where no token was sent says nothing", pins, answer(422, js, `{}`), plex.ErrUnavailable},
 		{"403 refuses", all, answer(403, js, `{"errors":[{"code":1009}]}`), plex.ErrForbidden},
+		{"403 with 1041 wants the member's PIN", "home_switch", answer(403, js, `{"errors":[{"code":1041,"status":403}]}`), plex.ErrHomePIN},
+		{"403 with 1041 in XML", "home_switch", answer(403, xmlType, `<errors><error code="1041" status="403"/></errors>`), plex.ErrHomePIN},
+		{"401 with 1041 wants the member's PIN", "home_switch", answer(401, js, `{"errors":[{"code":1041,"status":401}]}`), plex.ErrHomePIN},
+		{"1041 in a page refuses", "home_switch", answer(403, "text/html", `{"errors":[{"code":1041}]}`), plex.ErrForbidden},
+		{"1041 elsewhere refuses", "user resources home_users", answer(403, js, `{"errors":[{"code":1041}]}`), plex.ErrForbidden},
+		{"429 with 1041 says nothing of the PIN", "home_switch", answer(429, js, `{"errors":[{"code":1041}]}`), plex.ErrUnavailable},
 		{"404 with 1020 is an expired PIN", "check_pin", answer(404, js, expiry), plex.ErrExpired},
 		{"404 with 1020 in XML is an expired PIN", "check_pin", answer(404, xmlType, `<errors><error code="1020" message="Code not found or expired"/></errors>`), plex.ErrExpired},
 		{"404 with 1020 elsewhere says nothing", "create_pin " + tokens, answer(404, js, expiry), plex.ErrUnavailable},
@@ -299,6 +313,8 @@ func TestRequests(t *testing.T) {
 		"users":          "GET https://plex.tv/api/users application/xml test-token-robin",
 		"shared_servers": "GET https://plex.tv/api/servers/" + plextest.Attic + "/shared_servers application/xml test-token-robin",
 		"server":         "GET https://plex.tv/api/servers/" + plextest.Attic + " application/xml test-token-robin",
+		"home_users":     "GET https://plex.tv/api/v2/home/users application/json test-token-robin",
+		"home_switch":    "POST https://plex.tv/api/v2/home/users/9f00aa11bb22cc44/switch application/json test-token-robin",
 	}
 	for op, ask := range questions {
 		var got string

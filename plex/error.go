@@ -13,16 +13,18 @@ import (
 
 // What an answer of plex.tv means; every error of a [Client] unwraps to exactly one of these.
 var (
-	ErrUnauthorized = errors.New("plex.tv rejects the token")         // 401, 498 (JWT expired), 422: sign in again
-	ErrForbidden    = errors.New("plex.tv refuses")                   // 403: deny now, wipe nothing
-	ErrExpired      = errors.New("the PIN has expired")               // 404 with code 1020: start over
-	ErrUnavailable  = errors.New("plex.tv gives no usable answer")    // says nothing about anybody: keep what is known
-	ErrBadRequest   = errors.New("plex.tv does not take the request") // 400: our own mistake
+	ErrHomePIN      = errors.New("plex.tv wants the member's PIN")     // 403 with code 1041: none was sent, or a wrong one
+	ErrUnauthorized = errors.New("plex.tv rejects the token")          // 401, 498 (JWT expired), 422: sign in again
+	ErrForbidden    = errors.New("plex.tv refuses")                    // 403: deny now, wipe nothing
+	ErrExpired      = errors.New("the PIN has expired")                // 404 with code 1020: start over
+	ErrUnavailable  = errors.New("plex.tv gives no usable answer")     // says nothing about anybody: keep what is known
+	ErrUnconfirmed  = errors.New("plex.tv does not vouch for the PIN") // whoever handed it over is not believed
+	ErrBadRequest   = errors.New("plex.tv does not take the request")  // 400: our own mistake
 )
 
 // Error is an answer of plex.tv that is no good. Its text is made of fixed words and numbers: never a body, a token, a URL or a PIN.
 type Error struct {
-	Op         string        // which question: create_pin, check_pin, user, resources, users, shared_servers, server
+	Op         string        // which question: create_pin, check_pin, user, resources, users, shared_servers, server, home_users, home_switch
 	Status     int           // HTTP status; 0: no answer came
 	Reason     string        // what was wrong with it
 	RetryAfter time.Duration // how long plex.tv asks to be left alone, at most 10 minutes; 0: it did not say
@@ -55,8 +57,12 @@ func (e *Error) outcome() string {
 		return "forbidden"
 	case e.Kind == ErrExpired:
 		return "expired"
+	case e.Kind == ErrUnconfirmed:
+		return "unconfirmed"
 	case e.Kind == ErrBadRequest:
 		return "bad_request"
+	case e.Kind == ErrHomePIN:
+		return "home_pin"
 	}
 	return "unavailable"
 }

@@ -79,7 +79,7 @@ func TestLinkPIN(t *testing.T) {
 		t.Fatal(err)
 	}
 	pin, err := c.CreateLinkPIN(t.Context())
-	if err != nil || len(pin.Code) != 4 || pin.LinkURL() != "https://plex.tv/link/?pin="+pin.Code {
+	if err != nil || len(pin.Code) != 4 || c.LinkURL(pin) != s.URL+"/link/?pin="+pin.Code {
 		t.Fatalf("%v, %d characters", err, len(pin.Code))
 	}
 	strong, err := c.CreatePIN(t.Context())

@@ -17,6 +17,7 @@ const (
 	opCreatePIN    = "create_pin"
 	opCheckPIN     = "check_pin"
 	codePINExpired = 1020 // "Code not found or expired"
+	strongPINs     = "/api/v2/pins?strong=true"
 	defaultAuthURL = "https://app.plex.tv/auth"
 	pinLife        = 30 * time.Minute // of a strong PIN; plex.tv cuts it to seconds once it is claimed
 	linkPINLife    = 15 * time.Minute // of a weak one
@@ -40,6 +41,9 @@ type pinBody struct {
 	Code      string   `json:"code" xml:"code,attr"`
 	AuthToken string   `json:"authToken" xml:"authToken,attr"`
 	ExpiresIn int64    `json:"expiresIn" xml:"expiresIn,attr"` // seconds
+	Client    string   `json:"clientIdentifier" xml:"clientIdentifier,attr"`
+	CreatedAt string   `json:"createdAt" xml:"createdAt,attr"`
+	ExpiresAt string   `json:"expiresAt" xml:"expiresAt,attr"`
 }
 
 func (b pinBody) pin() PIN {
@@ -53,7 +57,7 @@ func (b pinBody) pin() PIN {
 // CreatePIN starts a sign-in: a strong PIN, of 25 characters and half an hour. No token is sent, so nothing in the answer can
 // be a verdict on anybody: ErrForbidden means that plex.tv does not serve this install.
 func (c *Client) CreatePIN(ctx context.Context) (PIN, error) {
-	return c.createPIN(ctx, "/api/v2/pins?strong=true")
+	return c.createPIN(ctx, strongPINs)
 }
 
 // CreateLinkPIN starts a sign-in on another device: a PIN of four characters to type at plex.tv/link within 15 minutes.
@@ -65,8 +69,15 @@ func (c *Client) CreateLinkPIN(ctx context.Context) (PIN, error) {
 	return pin, err
 }
 
-// LinkURL is where a person types the code of a [Client.CreateLinkPIN], or finds it filled in.
-func (p PIN) LinkURL() string { return "https://plex.tv/link/?pin=" + url.QueryEscape(p.Code) }
+// LinkURL is where a person finds the code of a [Client.CreateLinkPIN] filled in; without its query, where they type it. It is a page
+// for people, so that it is on plex.tv however this client asks: clients.plex.tv has none. A stand-in has its own.
+func (c *Client) LinkURL(pin PIN) string {
+	base := c.base
+	if u, err := url.Parse(base); err == nil && strings.HasSuffix(u.Hostname(), ".plex.tv") {
+		base = defaultURL
+	}
+	return base + "/link/?pin=" + url.QueryEscape(pin.Code)
+}
 
 func (c *Client) createPIN(ctx context.Context, path string) (PIN, error) {
 	var b pinBody
@@ -85,8 +96,16 @@ func (c *Client) createPIN(ctx context.Context, path string) (PIN, error) {
 
 // CheckPIN asks whether somebody has claimed the PIN. Once claimed it can be read for seconds only, so keep the token.
 func (c *Client) CheckPIN(ctx context.Context, id int64) (PIN, error) {
+	b, err := c.readPIN(ctx, id)
+	if err != nil {
+		return PIN{}, err
+	}
+	return b.pin(), nil
+}
+
+func (c *Client) readPIN(ctx context.Context, id int64) (pinBody, error) {
 	if id <= 0 {
-		return PIN{}, &Error{Op: opCheckPIN, Kind: ErrBadRequest, Reason: "no PIN to check"}
+		return pinBody{}, &Error{Op: opCheckPIN, Kind: ErrBadRequest, Reason: "no PIN to check"}
 	}
 	var b pinBody
 	q := question{op: opCheckPIN, method: http.MethodGet, path: "/api/v2/pins/" + strconv.FormatInt(id, 10), anonymous: true, json: &b, xml: &b,
@@ -100,9 +119,9 @@ func (c *Client) CheckPIN(ctx context.Context, id int64) (PIN, error) {
 			return ""
 		}}
 	if err := c.do(ctx, q); err != nil {
-		return PIN{}, err
+		return pinBody{}, err
 	}
-	return b.pin(), nil
+	return b, nil
 }
 
 // SignInURL is where a browser signs in with the PIN. Plex reads all of it from the fragment and goes on to forwardURL
@@ -110,7 +129,8 @@ func (c *Client) CheckPIN(ctx context.Context, id int64) (PIN, error) {
 //
 // It is built as a string: url.URL would encode the fragment again, and Plex's page reads %20 where url.Values writes "+".
 func (c *Client) SignInURL(authURL string, pin PIN, forwardURL string) string {
-	esc := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 	return cmp.Or(authURL, defaultAuthURL) + "#?clientID=" + esc(c.id) + "&code=" + esc(pin.Code) +
 		"&context%5Bdevice%5D%5Bproduct%5D=" + esc(c.product) + "&forwardUrl=" + esc(forwardURL)
 }
+
+func esc(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }

@@ -1,6 +1,7 @@
 package plextest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -96,8 +97,9 @@ func features() []string {
 	return all
 }
 
-func thumb(p *Person) string {
-	return fmt.Sprintf("https://plex.tv/users/%s/avatar?c=%d", p.UUID, created().Unix())
+// thumb is where a person's picture is: on plex.tv, which is here.
+func (s *Server) thumb(p *Person) string {
+	return fmt.Sprintf("%s/users/%s/avatar?c=%d", cmp.Or(s.URL, "https://plex.tv"), p.UUID, created().Unix())
 }
 
 // account finds whom v2 answers about; ok is false when refusal is the answer.
@@ -120,12 +122,18 @@ func (s *Server) user(r *http.Request) reply {
 	if !ok {
 		return refusal
 	}
-	token := plexHeader(r, "X-Plex-Token")
+	v := s.userBody(p, plexHeader(r, "X-Plex-Token"))
+	return either(r, http.StatusOK, v, v.xml())
+}
+
+// userBody is what is said of a person whose token it is. It is called with mu
+// held.
+func (s *Server) userBody(p *Person, token string) userBody {
 	admin := s.admin[p.ID]
 	v := userBody{
 		ID: p.ID, UUID: p.UUID, Username: null(p.Username), Title: p.Title, Email: null(p.Email),
 		FriendlyName: p.FriendlyName, Confirmed: p.Kind != Managed, JoinedAt: 1400000000,
-		HasPassword: p.Kind != Managed, Thumb: thumb(p), AuthToken: token,
+		HasPassword: p.Kind != Managed, Protected: p.PIN != "", Thumb: s.thumb(p), AuthToken: token,
 		MailingListStatus: "unsubscribed", Country: "GB",
 		Subscription: subscription{Status: "Inactive", Features: []string{}},
 		Restricted:   p.Kind == Managed, Home: admin != 0, HomeSize: 1,
@@ -155,7 +163,7 @@ func (s *Server) user(r *http.Request) reply {
 		v.Anonymous = new(bool) // null and false have both been seen
 		v.Subscription.Features = features()[60:]
 	}
-	return either(r, http.StatusOK, v, v.xml())
+	return v
 }
 
 func (v userBody) xml() element {

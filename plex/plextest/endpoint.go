@@ -16,6 +16,7 @@ const (
 	CreatePIN     Endpoint = "POST /api/v2/pins"
 	CheckPIN      Endpoint = "GET /api/v2/pins/{id}"
 	LinkPIN       Endpoint = "PUT /api/v2/pins/link"
+	Preflight     Endpoint = "OPTIONS /api/v2/pins" // a browser asks whether a page may ask
 	User          Endpoint = "GET /api/v2/user"
 	Resources     Endpoint = "GET /api/v2/resources"
 	Ping          Endpoint = "GET /api/v2/ping"
@@ -23,17 +24,25 @@ const (
 	Users         Endpoint = "GET /api/users"
 	SharedServers Endpoint = "GET /api/servers/{id}/shared_servers"
 	Libraries     Endpoint = "GET /api/servers/{id}"
+	HomeUsers     Endpoint = "GET /api/v2/home/users"
+	HomeSwitch    Endpoint = "POST /api/v2/home/users/{uuid}/switch"
+
+	Avatar Endpoint = "GET /users/{uuid}/avatar" // a person's picture, which needs no token
 
 	AuthPage Endpoint = "GET /auth"          // the sign-in page
+	AuthInfo Endpoint = "GET /auth/info"     // whether the page has to warn
+	LinkPage Endpoint = "GET /link"          // where a device's code is typed
 	Approve  Endpoint = "POST /auth/approve" // what the page sends when a person was chosen
 
-	Any     Endpoint = ""  // every endpoint of the API, known or not, but not the sign-in page
+	Any     Endpoint = ""  // every endpoint of the API, known or not, but not the pictures and the sign-in page
 	Unknown Endpoint = "/" // requests that the server does not know
 )
 
-// isAPI tells plex.tv's endpoints from those of the sign-in page, which on the
-// real one are another service.
-func (e Endpoint) isAPI() bool { return !strings.Contains(string(e), " /auth") }
+// isAPI tells plex.tv's endpoints from its pictures, and from those of the
+// sign-in page, which on the real one are another service.
+func (e Endpoint) isAPI() bool {
+	return !strings.Contains(string(e), " /auth") && e != LinkPage && e != Avatar
+}
 
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
@@ -51,11 +60,19 @@ func (s *Server) routes() *http.ServeMux {
 		Users:         s.users,
 		SharedServers: s.sharedServers,
 		Libraries:     s.libraries,
+		HomeUsers:     s.homeUsers,
+		HomeSwitch:    s.homeSwitch,
+		Preflight:     s.preflight,
+		Avatar:        s.avatar,
 		AuthPage:      s.authPage,
+		AuthInfo:      s.authInfo,
 		Approve:       s.approvePIN,
 		Unknown:       s.unknown,
 	} {
 		handle(ep, string(ep), answer)
+	}
+	for _, pattern := range []string{"GET /link", "GET /link/{$}", "POST /link"} {
+		handle(LinkPage, pattern, s.linkPage)
 	}
 	handle(AuthPage, "GET /auth/{$}", s.authPage) // as in …/auth/#!?…, which many clients use
 	mux.HandleFunc("GET /auth/{file}", func(w http.ResponseWriter, r *http.Request) {

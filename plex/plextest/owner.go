@@ -64,7 +64,7 @@ func (s *Server) users(r *http.Request) reply {
 func (s *Server) userElement(me, p *Person) element {
 	home := s.admin[p.ID] != 0 && s.admin[p.ID] == s.admin[me.ID]
 	e := el("User", append([]string{"id", number(p.ID), "title", p.Title, "username", p.Username, "email", p.Email,
-		"recommendationsPlaylistId", "", "thumb", thumb(p), "protected", "0", "home", flag(home),
+		"recommendationsPlaylistId", "", "thumb", s.thumb(p), "protected", flag(p.PIN != ""), "home", flag(home),
 		"restricted", flag(p.Kind == Managed)}, restrictions()...)...)
 	for _, sh := range s.shares[p.ID] {
 		if !strings.EqualFold(sh.machine.Owner, me.Name) {

@@ -57,6 +57,7 @@ type Person struct {
 	Title        string // the display name of a managed person; elsewhere the username
 	Email        string
 	FriendlyName string
+	PIN          string // of four digits, that a switch to them in a Plex Home wants; empty: none
 	Kind         Kind
 }
 

@@ -29,6 +29,8 @@ type pin struct {
 	code    string
 	client  string // client identifier it is bound to
 	product string
+	from    string // address that asked for it
+	origin  string // of the web page that did; empty: it was none
 	created time.Time
 	expires time.Time
 	token   string // of who approved it; empty until then
@@ -73,7 +75,7 @@ func (s *Server) createPIN(r *http.Request) reply {
 	if client == "" {
 		return noClient(r)
 	}
-	p := &pin{client: client, product: plexHeader(r, "X-Plex-Product")}
+	p := &pin{client: client, product: plexHeader(r, "X-Plex-Product"), from: addressOf(r), origin: r.Header.Get("Origin")}
 	life, size, alphabet := weakLife, 4, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	if wantsStrong(r) {
 		life, size, alphabet = strongLife, 25, "abcdefghijklmnopqrstuvwxyz0123456789"

@@ -4,7 +4,8 @@
 // It makes PINs and lets them be approved, on a sign-in page of its own, by
 // PUT /api/v2/pins/link, or by [Server.Approve] and [Server.SignIn]. It answers
 // who a token belongs to and which servers that person sees, and shows an owner
-// their friends and shares. People, shares and servers may be changed while it
+// their friends and shares. Web pages of any origin may ask for PINs, and it is
+// known afterwards who did; see [CORS]. People, shares and servers may be changed while it
 // runs, and each endpoint may be made to fail in the ways plex.tv does.
 //
 // It refuses what plex.tv refuses: a PIN asked for with another client
@@ -68,6 +69,7 @@ type Server struct {
 	counts   map[Endpoint]int   //
 	arrived  chan struct{}      // closed and replaced at every request
 	faults   map[Endpoint]Fault //
+	cors     CORS               //
 	world
 	tokens
 	pins
@@ -213,6 +215,7 @@ func (s *Server) serve(ep Endpoint, answer func(*http.Request) reply, w http.Res
 	if !failing && ep.isAPI() {
 		fault, failing = s.faults[Any]
 	}
+	s.allow(ep, w)
 	s.mu.Unlock()
 	x := exchange{w: w, r: r, done: s.done, real: func() reply { return answer(r) }}
 	if failing {

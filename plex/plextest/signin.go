@@ -21,13 +21,9 @@ const maxShown = 50
 // authPage stands in for https://app.plex.tv/auth. All that it is asked is in
 // the fragment, so that its script does the work, as on the real one.
 func (s *Server) authPage(*http.Request) reply {
-	people := s.People()
-	slices.SortStableFunc(people, func(a, b Person) int {
-		return cmp.Compare(uint(a.Kind-1), uint(b.Kind-1)) // the owner first, strangers last
-	})
 	var b bytes.Buffer
 	t := template.Must(template.ParseFS(pageFiles, "page/signin.html"))
-	if err := t.Execute(&b, people[:min(len(people), maxShown)]); err != nil {
+	if err := t.Execute(&b, s.shownPeople()); err != nil {
 		panic("plextest: " + err.Error()) // our own template
 	}
 	return reply{status: http.StatusOK, typ: "text/html; charset=utf-8", body: b.Bytes(), header: http.Header{
@@ -35,6 +31,15 @@ func (s *Server) authPage(*http.Request) reply {
 		"Content-Security-Policy": {"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; " +
 			"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
 	}}
+}
+
+// shownPeople are those whom the pages offer.
+func (s *Server) shownPeople() []Person {
+	people := s.People()
+	slices.SortStableFunc(people, func(a, b Person) int {
+		return cmp.Compare(uint(a.Kind-1), uint(b.Kind-1)) // the owner first, strangers last
+	})
+	return people[:min(len(people), maxShown)]
 }
 
 // approvePIN is what the page sends when a person was chosen.

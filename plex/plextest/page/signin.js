@@ -47,6 +47,15 @@ async function approve(person) {
   }
 }
 
+// warn tells people of a sign-in that was not asked for at their own address.
+async function warn() {
+  const answer = await fetch("/auth/info?code=" + encodeURIComponent(code), { headers: { Accept: "application/json" } }).catch(() => null);
+  if (!answer || !answer.ok) return;
+  const pin = await answer.json();
+  document.getElementById("from").textContent = pin.from;
+  document.getElementById("alert").hidden = pin.ipMatches;
+}
+
 // Another sign-in in this tab may change nothing but the fragment.
 addEventListener("hashchange", () => location.reload());
 
@@ -58,7 +67,7 @@ if (product) {
 if (clientID === "" || code === "") {
   end("This address lacks what an app adds to it. Start from the app.");
 } else {
-  choice.hidden = false;
+  warn().finally(() => { choice.hidden = false; });
   for (const b of choice.querySelectorAll("[data-person]")) {
     b.addEventListener("click", () => approve(b.dataset.person));
   }
