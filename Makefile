@@ -2,12 +2,13 @@
 # make run      Usher itself; its settings are the USHER_ variables of the README
 # make build    the binary ./usher
 # make test     all checks and tests; as root it installs what they need
+# make screenshots   docs/screenshots, from the demo; needs Chromium
 
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
-.PHONY: demo run build test tools fmt vet vuln
+.PHONY: demo run build screenshots test tools fmt vet vuln
 
 demo:
 	go run . demo
@@ -18,12 +19,16 @@ run:
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o usher .
 
+screenshots:
+	rm -rf docs/screenshots && mkdir -p docs/screenshots
+	USHER_TEST_SHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestScreenshots$$' .
+
 # -timeout leaves room for building Caddy and Traefik when the build cache is cold.
 test: tools fmt vet vuln
 	go test -race -timeout 60m ./...
 	go test -run '^(TestCheckStaysCheap|TestRefreshStaysCheap|TestColdStart)$$' . ./auth  # the race detector would be measured with them
 
-# A C compiler for -race, nginx and HAProxy for the recipes, Chromium for the pages, fail2ban for its filter.
+# A C compiler for -race, nginx and HAProxy for the recipes, Chromium for the pages, fail2ban for its filter, npm for axe-core.
 # policy-rc.d keeps apt from starting what it installs.
 tools:
 	@want=; \
@@ -32,6 +37,7 @@ tools:
 	command -v haproxy >/dev/null || test -x /usr/sbin/haproxy || want="$$want haproxy"; \
 	command -v fail2ban-regex >/dev/null || want="$$want fail2ban"; \
 	command -v chromium >/dev/null || command -v google-chrome >/dev/null || want="$$want chromium"; \
+	command -v npm >/dev/null || want="$$want npm"; \
 	test -n "$$want" || exit 0; \
 	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
 		echo "make test: not installed:$$want. Their tests are skipped (and fail where CI=true)." >&2; exit 0; \

@@ -231,7 +231,7 @@ func (h *place) redeems(person string, passes bool) {
 	if got := res.Header.Get("X-Plex-Id"); got != fmt.Sprint(who.ID) {
 		h.t.Errorf("%s: X-Plex-Id is %q", person, got)
 	}
-	if got := res.Header.Get("X-Plex-Avatar"); !strings.HasPrefix(got, "https://plex.tv/users/"+who.UUID) {
+	if got := res.Header.Get("X-Plex-Avatar"); !strings.Contains(got, "/users/"+who.UUID+"/avatar") {
 		h.t.Errorf("%s: X-Plex-Avatar is %q", person, got)
 	}
 	if _, ok := res.Header["Remote-User"]; ok {

@@ -54,6 +54,7 @@ func demo(ctx context.Context, args []string, stdout io.Writer) error {
 
 	stand := plextest.New(plextest.At("http://" + plexTV.Addr().String()))
 	defer stand.Close()
+	stand.AddPerson(plextest.Person{Name: "Teen", ID: 70010020, Kind: plextest.Managed, PIN: "1234"})
 	log := slog.New(slog.NewTextHandler(stdout, nil))
 	a, err := demoApp(stand, port, folder, log)
 	if err != nil {
@@ -83,6 +84,14 @@ The stand-in for plex.tv listens on %s, Usher on %s. Stop with Ctrl-C: nothing i
 
 // demoApp is Usher, configured as the README says, with the demo's plex.tv.
 func demoApp(stand *plextest.Server, port, folder string, log *slog.Logger) (*app, error) {
+	set, err := newSettings(demoEnvironment(stand, port, folder))
+	if err != nil {
+		return nil, err
+	}
+	return newApp(set, log)
+}
+
+func demoEnvironment(stand *plextest.Server, port, folder string) environment {
 	env := environment{}
 	for _, v := range variables() {
 		env.set(v.Name, v.Default)
@@ -92,11 +101,7 @@ func demoApp(stand *plextest.Server, port, folder string, log *slog.Logger) (*ap
 	env.Servers, env.PlexToken, env.ClientID = plextest.Attic, stand.Token("robin", demoClientID), demoClientID
 	env.PlexURL, env.PlexAuthURL = stand.URL, stand.AuthURL
 	env.DataDir, env.Product = folder, "Usher demo"
-	set, err := newSettings(env)
-	if err != nil {
-		return nil, err
-	}
-	return newApp(set, log)
+	return env
 }
 
 // listenLoopback takes the address, or a free port beside it where it is in
@@ -158,9 +163,13 @@ func (p *demoProxy) protect(w http.ResponseWriter, r *http.Request, check string
 		http.Error(w, "no check could be made", http.StatusBadGateway)
 		return
 	}
+	proto := "http"
+	if r.TLS != nil {
+		proto = "https"
+	}
 	ask.Header = r.Header.Clone()
 	for name, value := range map[string]string{
-		"X-Forwarded-Method": r.Method, "X-Forwarded-Proto": "http", "X-Forwarded-Host": r.Host,
+		"X-Forwarded-Method": r.Method, "X-Forwarded-Proto": proto, "X-Forwarded-Host": r.Host,
 		"X-Forwarded-Uri": r.URL.RequestURI(), "X-Forwarded-For": hostOf(r.RemoteAddr),
 	} {
 		ask.Header.Set(name, value)

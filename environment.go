@@ -36,6 +36,10 @@ type environment struct {
 	ClientID        string `split_words:"true" desc:"how Plex knows this installation; default: generated into the data folder"`
 	Product         string `split_words:"true" default:"Usher" desc:"how Plex lists this installation among a person's devices"`
 	Title           string `split_words:"true" default:"Usher" desc:"the name on the pages"`
+	Logo            string `split_words:"true" desc:"PNG, JPEG or GIF file of at most 64 kB, shown beside the name"`
+	Accent          string `split_words:"true" desc:"colour of the button that leads on, as #rrggbb"`
+	Background      string `split_words:"true" desc:"what is behind the pages: #rrggbb, a light and a dark one, or a PNG, JPEG or GIF file of at most 1 MB, shown out of focus"`
+	Message         string `split_words:"true" desc:"a line of plain text at the foot of the pages, at most 200 letters"`
 	DataDir         string `split_words:"true" default:"./data" desc:"folder for the store, the secret and the client id; /data in the image"`
 	Listen          string `split_words:"true" default:":4181" desc:"address for checks and pages"`
 	MetricsListen   string `split_words:"true" desc:"address for /metrics alone; unset: off"`
@@ -45,6 +49,7 @@ type environment struct {
 	OutageGrace     string `split_words:"true" default:"24h" desc:"how long the last good answer serves while plex.tv is silent"`
 	Headers         string `split_words:"true" default:"Remote-User={username},Remote-Name={name},Remote-Email={email},Remote-Groups={groups},Remote-Id={id}" desc:"identity headers: Name={field},… with id, uuid, username, email, name, thumb, groups, tier"`
 	NotifyURL       string `split_words:"true" desc:"where to POST when somebody asks to be let in, or signs in with a new device: Apprise, ntfy, Discord or your own"`
+	BrowserPIN      string `split_words:"true" default:"true" desc:"false: the server alone asks plex.tv for PINs, and Plex warns those who are far from it"`
 	Redeem          string `split_words:"true" default:"false" desc:"true lets whoever holds a person's Plex token sign in as them, at /api/redeem"`
 	InsecureCookies string `split_words:"true" default:"false" desc:"true allows cookies over http without TLS"`
 	LogLevel        string `split_words:"true" default:"info" desc:"debug, info, warn or error"`

@@ -15,9 +15,9 @@ require (
 	go.yaml.in/yaml/v3 v3.0.6 // the rules file, with its line numbers; tests: the YAML recipes
 	golang.org/x/net v0.62.0 // publicsuffix: a cookie is never set for a public suffix; tests: html
 	golang.org/x/term v0.47.0 // usher setup: does somebody sit at a terminal
-	golang.org/x/text v0.43.0 // unicode/norm: a path with letters that only look like dots and slashes
+	golang.org/x/text v0.43.0 // unicode/norm: a path with letters that only look like dots and slashes; language, plural: pages in one's own language
 	golang.org/x/time v0.16.0 // rate: budgets for sign-ins
-	rsc.io/qr v0.2.0 // usher setup: the code for a phone to scan
+	rsc.io/qr v0.2.0 // the code for a phone to scan
 )
 
 require (

@@ -73,9 +73,11 @@ func (a *app) newHousehold(set settings, before *household) (*household, error) 
 	}
 	config := auth.Config{
 		Sites: set.sites, Proxies: set.proxies, Policy: set.policy, Rules: set.rules, Known: set.known, Admins: set.admins, Headers: set.headers, Lifetime: set.lifetime,
-		Insecure: set.insecure, Redeem: set.redeem, PlexAuth: set.plexAuth, Plex: a.client, Directory: h.directory, Store: a.store, Cookies: a.cookies,
-		Keys: a.keys, Pages: a.pages, Log: a.log, Metrics: a.metrics, EchoWord: wordFile(set.dataFile(wordName)).opens, Renewed: a.renewed, SetUp: a.desk.Command,
-		Desk: func(w http.ResponseWriter, r *http.Request, v auth.Visit) { a.desk.ServeHTTP(w, r, desk.Visit(v)) },
+		Insecure: set.insecure, Redeem: set.redeem, BrowserPIN: set.browserPIN, PlexAuth: set.plexAuth, Plex: a.client, Directory: h.directory, Store: a.store, Cookies: a.cookies,
+		Keys: a.keys, Pages: a.pages, Faces: a.faces, Log: a.log, Metrics: a.metrics, EchoWord: wordFile(set.dataFile(wordName)).opens, Renewed: a.renewed, SetUp: a.desk.Command,
+		Desk: func(w http.ResponseWriter, r *http.Request, v auth.Visit) bool {
+			return a.desk.Serve(w, r, desk.Visit(v))
+		},
 	}
 	config.Office = a.newOffice(h)
 	if a.notifier != nil {

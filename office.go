@@ -19,7 +19,7 @@ func (a *app) newOffice(h *household) func(http.ResponseWriter, *http.Request, a
 		return nil
 	}
 	office := desk.NewOffice(desk.OfficeConfig{
-		Store: a.store, Directory: h.directory, Pages: a.pages, Log: a.log, Device: auth.Device, Plex: &a.asked, Setup: a.desk,
+		Store: a.store, Directory: h.directory, Pages: a.pages, Faces: a.faces, Log: a.log, Device: auth.Device, Plex: &a.asked, Setup: a.desk,
 		Person: func(who *plex.Answer) policy.Person { return h.server.Person(who) },
 		Allow:  func() policy.Policy { return h.server.Allow() },
 		Passes: func(ask session.Ask) bool { return h.server.AskPasses(ask) },

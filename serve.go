@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"usher/auth"
+	"usher/avatar"
 	"usher/backup"
 	"usher/desk"
 	"usher/notify"
@@ -153,6 +154,7 @@ type app struct {
 	store    *session.Store
 	cookies  *session.Cookies
 	pages    *templates.Pages
+	faces    *avatar.Faces
 	client   *plex.Client
 	registry *prometheus.Registry
 	metrics  *auth.Metrics
@@ -214,7 +216,10 @@ func openApp(set settings, log *slog.Logger) (_ *app, err error) {
 	if a.cookies, err = session.NewCookies(a.keys, a.store, session.CookieConfig{Lifetime: set.lifetime, Insecure: set.insecure}); err != nil {
 		return nil, err
 	}
-	if a.pages, err = templates.New(set.title); err != nil {
+	if a.pages, err = templates.Branded(set.brand); err != nil {
+		return nil, err
+	}
+	if a.faces, err = avatar.New(avatar.Config{Plex: set.plexURL}); err != nil {
 		return nil, err
 	}
 	a.client, err = plex.New(plex.Config{URL: set.plexURL, ClientID: set.clientID, Product: set.product, Version: buildVersion(), Observe: func(endpoint, outcome string, took time.Duration) {
@@ -268,6 +273,7 @@ func (a *app) close() {
 			h.server.Close()
 		}
 	}
+	a.faces.Close()
 	if err := a.store.Close(); err != nil {
 		a.log.Error("the store could not be closed", "problem", err)
 	}

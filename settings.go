@@ -16,6 +16,7 @@ import (
 	"usher/plex"
 	"usher/policy"
 	"usher/session"
+	"usher/templates"
 )
 
 // defaultAllow is who passes where neither the environment nor set-up says.
@@ -38,7 +39,7 @@ type settings struct {
 	secrets       []string
 	clientID      string // "": generated
 	product       string
-	title         string
+	brand         templates.Brand
 	dataDir       string
 	listen        string
 	metricsListen string
@@ -50,6 +51,7 @@ type settings struct {
 	notify        notify.Receiver
 	notifies      bool
 	redeem        bool
+	browserPIN    bool
 	insecure      bool
 	level         slog.Level
 	jsonLog       bool
@@ -69,7 +71,7 @@ func (p *problems) add(name, format string, args ...any) {
 func newSettings(env environment) (settings, error) {
 	var p problems
 	s := settings{
-		token: plex.Token(env.PlexToken), clientID: env.ClientID, product: env.Product, title: env.Title, dataDir: env.DataDir,
+		token: plex.Token(env.PlexToken), clientID: env.ClientID, product: env.Product, dataDir: env.DataDir,
 		listen: env.Listen, metricsListen: env.MetricsListen, jsonLog: env.LogFormat == "json",
 		plexURL: strings.TrimRight(env.PlexURL, "/"), plexAuth: env.PlexAuthURL,
 	}
@@ -77,7 +79,7 @@ func newSettings(env environment) (settings, error) {
 	for _, b := range []struct {
 		name, text string
 		to         *bool
-	}{{"INSECURE_COOKIES", env.InsecureCookies, &s.insecure}, {"REDEEM", env.Redeem, &s.redeem}} {
+	}{{"INSECURE_COOKIES", env.InsecureCookies, &s.insecure}, {"REDEEM", env.Redeem, &s.redeem}, {"BROWSER_PIN", env.BrowserPIN, &s.browserPIN}} {
 		if *b.to, err = strconv.ParseBool(b.text); err != nil {
 			p.add(b.name, "write true or false")
 		}
@@ -88,6 +90,7 @@ func newSettings(env environment) (settings, error) {
 	s.readTimes(env, &p)
 	s.readAddresses(env, &p)
 	s.readNotify(env, &p)
+	s.brand = readBrand(env, &p)
 	if s.headers, err = auth.ParseHeaders(env.Headers); err != nil {
 		p.add("HEADERS", "%w", err)
 	}

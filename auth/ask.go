@@ -50,38 +50,38 @@ func (s *Server) sendAsk(w http.ResponseWriter, r *http.Request, site Site) {
 	}
 	switch {
 	case errors.Is(err, errNobody), errors.Is(err, plex.ErrUnauthorized):
-		see(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
+		see(w, site.loginPage(back))
 		return
 	case err != nil:
-		s.silent(w, again)
+		s.silent(w, r, again)
 		return
 	}
 	why, known := s.openRefusal(r.PostForm.Get("why"), sess.Account)
 	if !known || !s.answersAsks() {
-		s.problem(w, http.StatusBadRequest, "That page is too old", "Nothing was sent. Open the app again, and ask from there.")
+		s.problem(w, r, http.StatusBadRequest, templates.OldPage)
 		return
 	}
 	if s.judgeAgain(&why, who) {
 		s.closeAsk(r, who)
-		s.goOn(w, site, back)
+		s.goOn(w, r, site, back)
 		return
 	}
 	asking, may := s.mayAsk(who, why)
 	if !may {
-		s.writeRefusal(w, site, back, again, back.hostName(), why, who, asking)
+		s.writeRefusal(w, r, site, back, again, back.hostName(), why, who, asking)
 		return
 	}
 	message, err := s.takeAsk(r, who, why)
 	switch {
 	case errors.Is(err, session.ErrAskLong):
 		asking.Action, asking.Why, asking.Return = site.base()+"/ask", r.PostForm.Get("why"), back.String()
-		asking.Problem, asking.Message = "That is too long. Say it in at most 300 letters.", message
-		s.writeRefusal(w, site, back, again, back.hostName(), why, who, asking)
+		asking.TooLong, asking.Message = true, message
+		s.writeRefusal(w, r, site, back, again, back.hostName(), why, who, asking)
 	case errors.Is(err, session.ErrAsked), errors.Is(err, session.ErrTooManyAsks), errors.Is(err, session.ErrAskedLately), err == nil:
 		see(w, again) // which says how it stands
 	default:
 		s.log.Error("an ask could not be stored", "problem", err)
-		s.problem(w, http.StatusInternalServerError, "That could not be stored", "Nothing was sent. Try again; the owner's log says what is wrong.")
+		s.problem(w, r, http.StatusInternalServerError, templates.AskNotStored)
 	}
 }
 

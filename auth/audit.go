@@ -50,6 +50,10 @@ const (
 	reasonNoKey      = "no_key"    // credentials of some app's, where nobody is signed in
 	reasonNoPerson   = "no_person" // a right key, of a person whom plex.tv does not vouch for
 	reasonPasses     = "passes"    // who asked passes by now
+
+	reasonHomeSwitch  = "home_switch"  // the admin of a Plex Home has chosen a member of it
+	reasonHomePIN     = "home_pin"     // the PIN of that member was wrong, or too many were
+	reasonHomeRefused = "home_refused" // nobody becomes that member
 )
 
 // audit writes down what happened in a request about a host.

@@ -148,6 +148,7 @@ func (w *world) everything() {
 	casey.post(site+"/logout", nil)
 	frankie.post(site+"/logout", url.Values{"everywhere": {"1"}})
 	w.asksAndPasses()
+	w.switches()
 
 	fail(plextest.CreatePIN, plextest.ServerError(), func() { w.browser().post(site+"/login", nil) })
 	b := begun("sam")
@@ -189,6 +190,19 @@ func (w *world) asksAndPasses() {
 	if _, err := w.store.Unrule(70010007); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// switches is the admin of a Plex Home who says that a member is watching.
+func (w *world) switches() {
+	w.withTeen()
+	robin := w.signedIn("robin")
+	robin.choose("sam", "")
+	for range 6 {
+		robin.choose("Teen", "0000")
+		time.Sleep(10 * time.Second)
+	}
+	robin.choose("Kiddo", "")
+	time.Sleep(time.Minute)
 }
 
 // tryToEnter begins a sign-in, or redeems a token that is none.

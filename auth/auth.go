@@ -33,6 +33,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"usher/avatar"
 	"usher/notify"
 	"usher/plex"
 	"usher/policy"
@@ -59,9 +60,12 @@ type Config struct {
 	Cookies   *session.Cookies
 	Keys      session.Keys
 	Pages     *templates.Pages
+	Faces     *avatar.Faces // of people, on their pages; nil means that none are shown
 	Log       *slog.Logger
 	Metrics   *Metrics
 
+	// BrowserPIN has the sign-in page ask plex.tv for the PIN itself.
+	BrowserPIN bool
 	// EchoWord reports whether a word opens /doctor/echo now; nil means that
 	// none does.
 	EchoWord func(word string) bool
@@ -71,9 +75,9 @@ type Config struct {
 	// Office serves /admin and what lies below it, for administrators alone, and
 	// reports false for a page that is not there; nil means that none is.
 	Office func(http.ResponseWriter, *http.Request, Admin) bool
-	// Desk serves /setup and what lies below it; nil means that it is not
-	// there.
-	Desk func(http.ResponseWriter, *http.Request, Visit)
+	// Desk serves /setup and what lies below it, and reports false for a page
+	// that is not there; nil means that none is.
+	Desk func(http.ResponseWriter, *http.Request, Visit) bool
 	// SetUp answers usher setup and usher config, whose words it understands;
 	// nil means that nobody does.
 	SetUp func(ctx context.Context, command []byte) (answer any, err error)
@@ -98,10 +102,13 @@ type Server struct {
 	copying  sync.Mutex      // held while a backup is handed out
 	budgets  *budgets
 	guesses  *guesses
+	pinTries *pinTries
+	homes    *homes
 	signIns  *signIns
 	pending  *session.Sealer // the cookie that binds a PIN to a browser
 	here     *session.Sealer // the cookie that says in which browser a session began
 	notices  *session.Sealer // what a page is told through an address
+	ways     *session.Sealer // the cookie that says where a browser was sent
 	pages    http.Handler
 
 	// Log lines that anybody can cause; what is not logged is still counted.
@@ -121,9 +128,12 @@ func New(cfg Config) (*Server, error) {
 		policies: policies{known: cfg.Known},
 		budgets:  newBudgets(),
 		guesses:  newGuesses(),
+		pinTries: newPINTries(),
+		homes:    newHomes(),
 		pending:  cfg.Keys.Sealer("sign-in", pinLife),
 		here:     cfg.Keys.Sealer("signed in here", cfg.Lifetime),
 		notices:  cfg.Keys.Sealer("notice", time.Hour),
+		ways:     cfg.Keys.Sealer("way", wayLife),
 		control:  ControlSealer(cfg.Keys),
 
 		badChecks:  rate.NewLimiter(1, 100),
@@ -202,13 +212,16 @@ func (s *Server) routes() (http.Handler, error) {
 			{"/login", s.loginPage, s.startSignIn},
 			{"/login/callback", s.callback, nil},
 			{"/login/poll", s.poll, nil},
+			{"/login/device", s.linkPage, s.startLink},
 			{"/logout", s.logoutPage, s.logout},
+			{"/who", s.whoPage, s.chooseWho},
 			{"/keys", s.keysPage, s.makeKey},
 			{"/keys/end", nil, s.endKey},
 			{"/devices/end", nil, s.endDevice},
 			{"/refused", s.refusedPage, nil},
 			{"/ask", nil, s.sendAsk},
 			{"/unreachable", s.unreachableNotice, nil},
+			{languagePath, s.languagePage, s.chooseLanguage},
 			{"/api/session", s.sessionJSON, nil},
 		}
 		if s.cfg.Redeem {
@@ -234,9 +247,9 @@ func (s *Server) routes() (http.Handler, error) {
 				allow = append(allow, "POST")
 				mux.HandleFunc("POST "+base+page.path, s.at(base, page.post))
 			}
-			mux.HandleFunc(base+page.path, func(w http.ResponseWriter, _ *http.Request) {
+			mux.HandleFunc(base+page.path, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Allow", strings.Join(allow, ", "))
-				s.problem(w, http.StatusMethodNotAllowed, "That cannot be done here", "The page is there, but not for this kind of request.")
+				s.problem(w, r, http.StatusMethodNotAllowed, templates.NotHere)
 			})
 		}
 	}
@@ -246,8 +259,8 @@ func (s *Server) routes() (http.Handler, error) {
 			return nil, fmt.Errorf("%s: %w", site.base(), err)
 		}
 	}
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		s.problem(w, http.StatusForbidden, "That came from another site", "Nothing was changed. Open the page here and try again.")
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.problem(w, r, http.StatusForbidden, templates.Elsewhere)
 	}))
 	return s.forwardedHost(guard.Handler(mux)), nil
 }
@@ -262,7 +275,7 @@ func (s *Server) at(base string, serve sitePage) http.HandlerFunc {
 			serve(w, r, site)
 			return
 		}
-		s.problem(w, http.StatusBadRequest, "This address cannot be read", "The host name in the request is no host name.")
+		s.problem(w, r, http.StatusBadRequest, templates.NoAddress)
 	}
 }
 
@@ -357,18 +370,26 @@ func (s *Server) count(proxy, result string) {
 }
 
 // write sends a page; one that cannot be rendered is our own mistake.
-func (s *Server) write(w http.ResponseWriter, status int, page templates.Page) {
-	if err := s.cfg.Pages.Write(w, status, page); err != nil {
+func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, page templates.Page) {
+	s.writeFor(w, s.reader(r), status, page)
+}
+
+func (s *Server) writeFor(w http.ResponseWriter, reader templates.Reader, status int, page templates.Page) {
+	if err := s.cfg.Pages.Write(w, status, page, reader); err != nil {
 		s.log.Error("a page could not be written", "problem", err)
 	}
 }
 
-func (s *Server) problem(w http.ResponseWriter, status int, title, text string) {
-	s.write(w, status, templates.Problem{Status: status, Title: title, Text: text})
+func (s *Server) problem(w http.ResponseWriter, r *http.Request, status int, kind templates.Trouble) {
+	s.write(w, r, status, templates.Problem{Status: status, Kind: kind})
 }
 
-func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
-	s.write(w, http.StatusNotFound, templates.NoSuchPage())
+// notFound is the same for every page that there is not: its link to the
+// languages does not tell the page that was asked for, either.
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	reader := s.reader(r)
+	reader.Choose, _, _ = strings.Cut(reader.Choose, "?")
+	s.writeFor(w, reader, http.StatusNotFound, templates.NoSuchPage())
 }
 
 // see sends a browser on with a GET. The address is absolute and checked by

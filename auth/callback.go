@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"time"
 
-	"usher/plex"
 	"usher/session"
 	"usher/templates"
 )
@@ -32,6 +31,7 @@ func (s *Server) pendingOf(r *http.Request, site Site) (pendingSignIn, bool) {
 func (s *Server) setPending(w http.ResponseWriter, p pendingSignIn) {
 	http.SetCookie(w, &http.Cookie{Name: s.pendingName(), Value: s.seal(s.pending, p), Path: "/", MaxAge: int(pinLife / time.Second),
 		Secure: !s.cfg.Insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	s.setWay(w, way{}) // outlives the sign-in: without it a browser that lost both keeps no cookies
 }
 
 func (s *Server) clearPending(w http.ResponseWriter) {
@@ -51,22 +51,41 @@ func (s *Server) seal(with *session.Sealer, v any) string {
 // callback is where Plex sends the browser back.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request, site Site) {
 	back := site.returnFrom(r)
-	rd := "?rd=" + url.QueryEscape(back.String())
+	if p, ok := s.pendingOf(r, site); ok && p.Link { // begun in another tab since
+		see(w, site.linkPage(back))
+		return
+	}
 	out := s.progress(w, r, site)
 	switch out.state {
 	case stateOK, stateDenied:
-		s.goOn(w, site, back)
+		s.goOn(w, r, site, back)
 	case statePending:
 		p, _ := s.pendingOf(r, site)
-		s.write(w, http.StatusOK, templates.Waiting{
-			Poll: site.base() + "/login/poll" + rd, Again: site.base() + "/login" + rd, Host: back.hostName(),
-			Continue: s.cfg.Plex.SignInURL(s.cfg.PlexAuth, plex.PIN{ID: p.PIN, Code: p.Code}, site.base()+"/login/callback"+rd),
+		s.write(w, r, http.StatusOK, templates.Waiting{
+			Poll: site.pollAddress(back), Again: site.loginPage(back), Host: back.hostName(), Left: time.Until(p.Made.Add(pinLife)),
+			Continue: s.signInURL(site, p, back),
 		})
 	case stateUnavailable:
-		s.silent(w, site.base()+"/login/callback"+rd)
+		s.silent(w, r, site.callbackPage(back))
 	default:
-		s.write(w, http.StatusGone, templates.Expired{Again: site.base() + "/login" + rd})
+		s.expired(w, r, site, back)
 	}
+}
+
+// expired says that a sign-in is over, and how to begin another. Where no
+// cookie of ours came either, the next one would end here as well.
+func (s *Server) expired(w http.ResponseWriter, r *http.Request, site Site, back Return) {
+	if _, kept := s.wayOf(r); !kept {
+		s.lost(w, r, http.StatusGone, site, back, templates.NoCookies)
+		return
+	}
+	s.write(w, r, http.StatusGone, templates.Expired{Again: site.loginPage(back), Action: site.base() + "/login", Return: back.String(), Keep: s.cfg.Lifetime,
+		FormAction: []string{originOf(s.cfg.PlexAuth)}})
+}
+
+// pollAddress is where a page asks how far its sign-in is.
+func (s Site) pollAddress(back Return) string {
+	return s.base() + "/login/poll?rd=" + url.QueryEscape(back.String())
 }
 
 // poll tells the waiting page how far its own browser's sign-in is.
@@ -74,8 +93,11 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, site Site) {
 	back := site.returnFrom(r)
 	out := s.progress(w, r, site)
 	next := back.String()
-	if out.state == stateExpired {
-		next = site.base() + "/login?rd=" + url.QueryEscape(next)
+	switch out.state {
+	case stateExpired: // says so
+		next = site.callbackPage(back)
+	case stateOK, stateDenied:
+		s.rounds(w, r, back.hostName())
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"state": string(out.state), "next": next})
 }
@@ -96,7 +118,9 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request, site Site) out
 	out := s.signIns.advance(r, site, p)
 	switch out.state {
 	case stateExpired:
-		s.clearPending(w)
+		if !p.Link { // or its page could not tell a code that ran out from none
+			s.clearPending(w)
+		}
 	case stateOK:
 		s.clearPending(w)
 		if _, live := s.cfg.Store.Live(out.session.ID); !live { // signed out since
@@ -115,6 +139,12 @@ func (s *Server) begin(w http.ResponseWriter, site Site, old session.Session, ha
 	if hadOld && old.ID == now.ID {
 		return
 	}
+	s.hand(w, site, old, hadOld, now)
+	s.setHere(w, site, now)
+}
+
+// hand is [Server.begin] without what opens the desk.
+func (s *Server) hand(w http.ResponseWriter, site Site, old session.Session, hadOld bool, now session.Session) {
 	if hadOld {
 		if err := s.cfg.Store.End(old.ID); err != nil {
 			s.log.Error("the session before could not be ended", "problem", err)
@@ -123,5 +153,4 @@ func (s *Server) begin(w http.ResponseWriter, site Site, old session.Session, ha
 	if err := s.cfg.Cookies.Set(w, site.scope(), now); err != nil {
 		s.log.Error("the session cookie could not be made", "problem", err)
 	}
-	s.setHere(w, site, now)
 }

@@ -39,7 +39,7 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Checks are answered for trusted proxies only (USHER_TRUSTED_PROXIES).", http.StatusForbidden)
 	case s.cfg.Directory == nil:
 		s.count(f.name, "not_set_up")
-		s.undecided(w, f, asked{}.isPage(r.Header), templates.NotSetUp{})
+		s.undecided(w, r, f, asked{}.isPage(r.Header), templates.NotSetUp{})
 	default:
 		s.checkSetUp(w, r, f, text, named)
 	}
@@ -84,7 +84,7 @@ func (s *Server) checkPerson(w http.ResponseWriter, r *http.Request, f *family, 
 		return
 	case errors.Is(err, errNobody) && site.isLogin(a) && a.isPage(r.Header):
 		s.count(f.name, "own_page")
-		s.ownPage(w, f, site)
+		s.ownPage(w, r, f, site)
 		return
 	case errors.Is(err, errNobody):
 		s.count(f.name, "nobody")
@@ -94,7 +94,11 @@ func (s *Server) checkPerson(w http.ResponseWriter, r *http.Request, f *family, 
 		s.count(f.name, "undecided")
 		s.log.Debug("nobody can be let in or refused now", "problem", err)
 		s.auditSome(s.undecideds, r, a.host, session.Event{Kind: session.EventAccess, Result: resultUndecided, Reason: reasonSilent})
-		s.undecided(w, f, a.isPage(r.Header), templates.Unavailable{Again: a.url(), RetrySeconds: retrySeconds})
+		page := templates.Unavailable{Again: a.url(), RetrySeconds: retrySeconds}
+		if !cred.keyed { // the app's address cannot count how often it was tried; ours does
+			page.Retry = withTry(site.loginPage(site.comeBack(a)), 1)
+		}
+		s.undecided(w, r, f, a.isPage(r.Header), page)
 		return
 	}
 	if a.odd != nil {
@@ -112,13 +116,15 @@ func (s *Server) checkPerson(w http.ResponseWriter, r *http.Request, f *family, 
 		s.cfg.Directory.Doubt(who.Account.ID)
 		s.log.Debug("plex.tv has not said what a policy asks about", "policy", c.Policy.String(), "term", v.Term, "user_id", who.Account.ID)
 		s.auditSome(s.undecideds, r, a.host, about(who, session.EventAccess, resultUndecided, reasonSilent))
-		s.undecided(w, f, a.isPage(r.Header), templates.Unavailable{Again: a.url(), RetrySeconds: retrySeconds})
+		page := templates.Unavailable{Again: a.url(), RetrySeconds: retrySeconds}
+		if f.redirects && a.isPage(r.Header) && !cred.keyed { // the page about a refusal decides by the same policy, and counts
+			page.Retry = withTry(s.refusedAt(site, site.comeBack(a), s.refused(a, q, who, c, v)), 1)
+		}
+		s.undecided(w, r, f, a.isPage(r.Header), page)
 		return
 	case !v.Allowed:
 		s.count(f.name, "refused")
-		why := refusal{Policy: c.Policy.String(), Guests: c.Policy.TakesGuests(), Host: a.host.String(), Account: who.Account.ID, Request: newRequestID(), verdict: v}
-		s.refusals.add(why.Request, s.explain(a, q, who, nil))
-		s.refuse(w, r, f, site, a, why, who)
+		s.refuse(w, r, f, site, a, s.refused(a, q, who, c, v), who)
 		return
 	}
 	s.pass(w, f, cred, newIdentity(who))
@@ -165,7 +171,7 @@ func (s *Server) person(r *http.Request, scope session.Scope) (session.Session, 
 // nobody sends a page load to the sign-in page and tells everything else where
 // that is.
 func (s *Server) nobody(w http.ResponseWriter, r *http.Request, f *family, site Site, a asked) {
-	login := site.base() + "/login?rd=" + url.QueryEscape(site.comeBack(a).String())
+	login := site.loginPage(site.comeBack(a))
 	switch {
 	case !f.redirects:
 		w.Header().Set("Location", login)
@@ -192,13 +198,15 @@ func (s Site) comeBack(a asked) Return {
 }
 
 // undecided says that nobody can be let in now.
-func (s *Server) undecided(w http.ResponseWriter, f *family, isPage bool, page templates.Page) {
+func (s *Server) undecided(w http.ResponseWriter, r *http.Request, f *family, isPage bool, page templates.Page) {
 	w.Header().Set("Retry-After", strconv.Itoa(retrySeconds))
 	if !f.redirects || !isPage {
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": "unavailable"})
 		return
 	}
-	s.write(w, http.StatusServiceUnavailable, page)
+	if !s.answersFrame(w, r, http.StatusServiceUnavailable) {
+		s.write(w, r, http.StatusServiceUnavailable, page)
+	}
 }
 
 // unreachable says that a sign-in could never work for the host asked for.
@@ -209,7 +217,7 @@ func (s *Server) unreachable(w http.ResponseWriter, r *http.Request, f *family, 
 		w.Header().Set("Location", s.cfg.Sites[0].base()+"/unreachable?why="+url.QueryEscape(s.seal(s.notices, a.host.String())))
 		w.WriteHeader(http.StatusUnauthorized)
 	case a.isPage(r.Header):
-		s.write(w, http.StatusBadRequest, s.unreachablePage(a.host.String()))
+		s.write(w, r, http.StatusBadRequest, s.unreachablePage(a.host.String()))
 	default:
 		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "unreachable_host", "host": a.host.String()})
 	}
@@ -222,13 +230,13 @@ func (s Site) isLogin(a asked) bool {
 
 // ownPage ends a round that would go on for ever: the sign-in page is itself
 // behind the check, so whoever is sent there is sent there again.
-func (s *Server) ownPage(w http.ResponseWriter, f *family, site Site) {
+func (s *Server) ownPage(w http.ResponseWriter, r *http.Request, f *family, site Site) {
 	s.warn(s.badChecks, "the sign-in pages are behind the check, so nobody can reach them", "proxy", f.name, "fix", "let the proxy pass "+site.base()+"/ to Usher without asking")
 	if !f.redirects {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	s.problem(w, http.StatusForbidden, "The sign-in page cannot be reached", "The proxy asks for a sign-in before it shows the sign-in page. It has to pass "+site.base()+"/ on without asking.")
+	s.write(w, r, http.StatusForbidden, templates.Problem{Status: http.StatusForbidden, Kind: templates.Behind, Address: site.base() + "/"})
 }
 
 // badHeader names the header that a proxy did not send as it should.

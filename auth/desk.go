@@ -8,6 +8,7 @@ import (
 
 	"usher/plex"
 	"usher/policy"
+	"usher/templates"
 )
 
 // Visit is where, and from where, a page is asked for that is not this package's own.
@@ -24,10 +25,12 @@ func (s *Server) deskPages(mux *http.ServeMux, base, path string) {
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		v, ok := s.visit(r, base)
 		if !ok {
-			s.problem(w, http.StatusBadRequest, "This address cannot be read", "The host name in the request is no host name.")
+			s.problem(w, r, http.StatusBadRequest, templates.NoAddress)
 			return
 		}
-		s.cfg.Desk(w, r, v)
+		if !s.cfg.Desk(w, r, v) {
+			s.notFound(w, r)
+		}
 	}
 	mux.HandleFunc(base+path, serve)
 	mux.HandleFunc(base+path+"/", serve)
@@ -61,6 +64,6 @@ func (s *Server) takeOver(before *Server) {
 	before.signIns.mu.Lock()
 	maps.Copy(s.signIns.m, before.signIns.m)
 	before.signIns.mu.Unlock()
-	s.budgets, s.guesses = before.budgets, before.guesses
+	s.budgets, s.guesses, s.pinTries = before.budgets, before.guesses, before.pinTries
 	s.refusals.list = before.refusals.newest(maxRefusals)
 }

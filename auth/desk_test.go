@@ -22,9 +22,10 @@ func TestWhereTheDeskIs(t *testing.T) {
 		from  string
 	}
 	var last *auth.Visit
-	desk := func(w http.ResponseWriter, _ *http.Request, v auth.Visit) {
+	desk := func(w http.ResponseWriter, _ *http.Request, v auth.Visit) bool {
 		last = &v
 		w.WriteHeader(http.StatusTeapot)
+		return true
 	}
 	atHost := newWorld(t, func(s *setup) { s.Desk = desk })
 	atPath := newWorld(t, func(s *setup) { s.Desk, s.urls = desk, []string{"https://home.example.com/door"} })
@@ -94,7 +95,7 @@ func TestDeskIsGuarded(t *testing.T) {
 	t.Parallel()
 	reached := 0
 	w := newWorld(t, func(s *setup) {
-		s.Desk = func(http.ResponseWriter, *http.Request, auth.Visit) { reached++ }
+		s.Desk = func(http.ResponseWriter, *http.Request, auth.Visit) bool { reached++; return true }
 	})
 	for _, header := range []http.Header{{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}}, {"Origin": {"https://mallory.example"}}, {"Origin": {"null"}}} {
 		r := httptest.NewRequest(http.MethodPost, "/setup/code", strings.NewReader("code=x"))

@@ -20,7 +20,8 @@ func (s *Server) devices(sess session.Session) []session.Session {
 
 func (s *Server) shownDevices(sess session.Session, site Site) (shown []templates.Device) {
 	for _, d := range s.devices(sess) {
-		device := templates.Device{ID: d.ID, Name: device(d.Device), Address: d.Address, Since: d.SignedIn, LastSeen: d.LastSeen, This: d.ID == sess.ID}
+		device := templates.Device{ID: d.ID, Address: d.Address, Since: d.SignedIn, LastSeen: d.LastSeen, This: d.ID == sess.ID}
+		device.Name, device.System = browserOf(d.Device)
 		if !device.This {
 			device.End = site.base() + "/devices/end"
 		}
@@ -45,7 +46,7 @@ func (s *Server) endDevice(w http.ResponseWriter, r *http.Request, site Site) {
 	if slices.ContainsFunc(s.devices(sess), func(d session.Session) bool { return d.ID == id }) {
 		if err := s.cfg.Store.End(id); err != nil {
 			s.log.Error("signing out could not be stored", "problem", err)
-			s.problem(w, http.StatusInternalServerError, "That could not be stored", "The device may be signed in again after a restart. Try again; the owner's log says what is wrong.")
+			s.problem(w, r, http.StatusInternalServerError, templates.DeviceNotStored)
 			return
 		}
 		s.audit(r, site.host, s.ofAccount(sess.Account, session.EventSignOut, resultOK, reasonDevice))
@@ -56,7 +57,18 @@ func (s *Server) endDevice(w http.ResponseWriter, r *http.Request, site Site) {
 // device says in words what a User-Agent line most likely is. It is shown to
 // the person and decides nothing.
 func device(agent string) string {
-	browser, system := "", ""
+	switch browser, system := browserOf(agent); {
+	case browser != "" && system != "":
+		return browser + " on " + system
+	case browser+system != "":
+		return browser + system
+	}
+	return "An unknown device"
+}
+
+// browserOf is the browser that a User-Agent line names, and what it runs on;
+// either may be "".
+func browserOf(agent string) (browser, system string) {
 	for _, b := range [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"},
 		{"SamsungBrowser/", "Samsung Internet"},
 		{"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}} {
@@ -72,11 +84,5 @@ func device(agent string) string {
 			break
 		}
 	}
-	switch {
-	case browser != "" && system != "":
-		return browser + " on " + system
-	case browser+system != "":
-		return browser + system
-	}
-	return "An unknown device"
+	return browser, system
 }

@@ -64,5 +64,5 @@ func (s *Server) unreachableNotice(w http.ResponseWriter, r *http.Request, _ Sit
 		s.notFound(w, r)
 		return
 	}
-	s.write(w, http.StatusBadRequest, s.unreachablePage(hostName))
+	s.write(w, r, http.StatusBadRequest, s.unreachablePage(hostName))
 }

@@ -22,16 +22,23 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, site Site) {
 		see(w, site.base()+"/login")
 		return
 	case err != nil:
-		s.silent(w, site.base()+"/")
+		s.silent(w, r, site.base()+"/")
 		return
 	}
 	page := templates.Home{
-		Person: describe(who), Tier: tierOf(who).String(), Allowed: s.admits(s.personOf(who)), Admin: s.isAdmin(who),
+		Person: s.portray(r, who), Tier: tierOf(who).String(), Allowed: s.admits(s.personOf(who)), Admin: s.isAdmin(who),
 		View: pageView(who.View), At: who.At, Until: sess.Expires, Keep: sess.Keep, SignOut: site.base() + "/logout",
 		Devices: s.shownDevices(sess, site), Told: s.told(who),
 	}
+	if last, _ := s.wayOf(r); last.Dropped {
+		page.Dropped = true
+		s.forgetWay(w, r)
+	}
 	if len(s.cfg.Sites) == 0 {
 		page.OnlyHost = site.host.name
+	}
+	if s.signedInHere(r, site, sess) {
+		page.Who = s.whoLink(site, who, Return{site.base() + "/"})
 	}
 	switch {
 	case !page.Admin:
@@ -45,7 +52,7 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, site Site) {
 		page.LastKeys, page.MoreKeys = s.lastKeys(site, sess.Account)
 	}
 	s.showReach(&page, who, s.cfg.Proxies.client(r))
-	s.write(w, http.StatusOK, page)
+	s.write(w, r, http.StatusOK, page)
 }
 
 // told is what an app that lets a person in is told of them, by the very code

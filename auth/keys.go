@@ -33,9 +33,9 @@ func (s *Server) keyHolder(w http.ResponseWriter, r *http.Request, site Site) (s
 	case errors.Is(err, errNobody):
 		see(w, site.base()+"/login?rd="+url.QueryEscape(site.base()+"/keys"))
 	case err != nil:
-		s.silent(w, site.base()+"/keys")
+		s.silent(w, r, site.base()+"/keys")
 	case !s.mayHaveKeys(who):
-		s.problem(w, http.StatusForbidden, "There are no keys for this account", "It has no access to the apps here.")
+		s.problem(w, r, http.StatusForbidden, templates.NoKeys)
 	default:
 		return sess, true
 	}
@@ -45,11 +45,11 @@ func (s *Server) keyHolder(w http.ResponseWriter, r *http.Request, site Site) (s
 // keysPage lists a person's keys and offers to make one.
 func (s *Server) keysPage(w http.ResponseWriter, r *http.Request, site Site) {
 	if sess, ok := s.keyHolder(w, r, site); ok {
-		s.writeKeys(w, http.StatusOK, site, sess.Account, templates.KeyForm{Days: 365})
+		s.writeKeys(w, r, http.StatusOK, site, sess.Account, templates.KeyForm{Days: 365})
 	}
 }
 
-func (s *Server) writeKeys(w http.ResponseWriter, status int, site Site, account int64, form templates.KeyForm) {
+func (s *Server) writeKeys(w http.ResponseWriter, r *http.Request, status int, site Site, account int64, form templates.KeyForm) {
 	page := templates.Keys{Make: site.base() + "/keys", End: site.base() + "/keys/end", Home: site.base() + "/", Domain: site.domain, Form: form}
 	if site.domain == "" {
 		page.OnlyHost = site.host.name
@@ -57,7 +57,7 @@ func (s *Server) writeKeys(w http.ResponseWriter, status int, site Site, account
 	for _, k := range s.keysAt(site, account) {
 		page.Keys = append(page.Keys, shownKey(k))
 	}
-	s.write(w, status, page)
+	s.write(w, r, status, page)
 }
 
 // keysAt are a person's keys. Where the pages share their host with an app, that
@@ -82,12 +82,12 @@ func (s *Server) makeKey(w http.ResponseWriter, r *http.Request, site Site) {
 	}
 	days, _ := strconv.Atoi(r.PostForm.Get("ends"))
 	form := templates.KeyForm{Name: r.PostForm.Get("name"), Days: days, Hosts: splitHosts(r.PostForm.Get("hosts"))}
-	hosts, problem := site.keyHosts(form.Hosts)
+	hosts, problem, about := site.keyHosts(form.Hosts)
 	switch {
 	case strings.TrimSpace(clean(form.Name)) == "" || len(form.Name) > 60:
-		problem = "Say in a few words what the key is for."
+		problem = templates.NoKeyName
 	case !slices.Contains(keyDays, days):
-		form.Days, problem = 365, "Choose when the key ends."
+		form.Days, problem = 365, templates.NoKeyEnd
 	}
 	var secret session.KeySecret
 	var key session.Key
@@ -96,23 +96,23 @@ func (s *Server) makeKey(w http.ResponseWriter, r *http.Request, site Site) {
 		secret, key, err = s.cfg.Store.MakeKey(session.Key{Account: sess.Account, Name: clean(form.Name), Hosts: hosts, Ends: time.Now().AddDate(0, 0, days), LastAddress: s.cfg.Proxies.client(r)})
 		switch {
 		case errors.Is(err, session.ErrKeyName):
-			problem = "You have a key of that name already. Revoke that one, or choose another name."
+			problem = templates.KeyNameTaken
 		case errors.Is(err, session.ErrTooManyKeys):
-			problem = "You have as many keys as one may have. Revoke one first."
+			problem = templates.TooManyKeys
 		case err != nil:
 			s.log.Error("a key could not be stored", "problem", err)
-			s.problem(w, http.StatusInternalServerError, "There is no new key", "It could not be stored. Try again; the owner's log says what is wrong.")
+			s.problem(w, r, http.StatusInternalServerError, templates.NoNewKey)
 			return
 		default:
 			s.audit(r, site.host, s.ofAccount(sess.Account, session.EventKey, resultMade, ""))
 		}
 	}
 	if problem != "" {
-		form.Problem = problem
-		s.writeKeys(w, http.StatusBadRequest, site, sess.Account, form)
+		form.Problem, form.About = problem, about
+		s.writeKeys(w, r, http.StatusBadRequest, site, sess.Account, form)
 		return
 	}
-	s.write(w, http.StatusOK, templates.NewKey{Secret: string(secret), Key: shownKey(key), Back: site.base() + "/keys"})
+	s.write(w, r, http.StatusOK, templates.NewKey{Secret: string(secret), Key: shownKey(key), Back: site.base() + "/keys"})
 }
 
 // endKey revokes a key of the person's own.
@@ -125,7 +125,7 @@ func (s *Server) endKey(w http.ResponseWriter, r *http.Request, site Site) {
 	switch {
 	case err != nil:
 		s.log.Error("revoking a key could not be stored", "problem", err)
-		s.problem(w, http.StatusInternalServerError, "That could not be stored", "The key may work again after a restart. Try again; the owner's log says what is wrong.")
+		s.problem(w, r, http.StatusInternalServerError, templates.KeyNotStored)
 		return
 	case ended:
 		s.audit(r, site.host, s.ofAccount(sess.Account, session.EventKey, resultRevoked, ""))
@@ -137,7 +137,7 @@ func (s *Server) endKey(w http.ResponseWriter, r *http.Request, site Site) {
 func (s *Server) readForm(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		s.problem(w, http.StatusBadRequest, "That form cannot be read", "Go back and try again.")
+		s.problem(w, r, http.StatusBadRequest, templates.NoForm)
 		return false
 	}
 	return true
@@ -148,19 +148,19 @@ func splitHosts(text string) []string {
 }
 
 // keyHosts are the hosts that a key made here is for, nil for all, or what is
-// wrong with them. A site whose cookie stays on one host makes keys for that.
-func (s Site) keyHosts(given []string) (hosts []string, problem string) {
+// wrong with them, and with which. A site whose cookie stays on one host makes keys for that.
+func (s Site) keyHosts(given []string) (hosts []string, problem templates.KeyProblem, about string) {
 	if s.domain == "" {
-		return []string{s.host.name}, ""
+		return []string{s.host.name}, "", ""
 	}
 	for _, text := range given {
 		name, below := strings.CutPrefix(text, "*.")
 		h, ok := parseHost(name)
 		switch {
 		case !ok || h.port != "" || below && h.isAddress():
-			return nil, "Not a host name: " + text + ". Write it without https://, port and path."
+			return nil, templates.NoKeyHost, text
 		case !s.reaches(h.name):
-			return nil, "Not below " + s.domain + ": " + text + "."
+			return nil, templates.KeyHostAway, text
 		case below:
 			h.name = "*." + h.name
 		}
@@ -169,7 +169,7 @@ func (s Site) keyHosts(given []string) (hosts []string, problem string) {
 		}
 	}
 	if len(hosts) > 100 {
-		return nil, "A key is for 100 host names at most. Use *." + s.domain + " for all below."
+		return nil, templates.TooManyHosts, ""
 	}
-	return hosts, ""
+	return hosts, "", ""
 }

@@ -12,6 +12,9 @@ import (
 	"usher/templates"
 )
 
+// maxTries is how often a page tries again by itself.
+const maxTries = 5
+
 // maxForm bounds what a browser may post, in bytes.
 const maxForm = 16 << 10
 
@@ -41,31 +44,70 @@ func (s Site) givenReturn(r *http.Request) (Return, bool) {
 // loginPage asks somebody to sign in. Who may pass already goes straight on,
 // unless they came to switch accounts.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, site Site) {
-	if s.cfg.Directory == nil {
-		s.write(w, http.StatusServiceUnavailable, templates.NotSetUp{})
+	back, ok := s.canBegin(w, r, site)
+	if !ok {
 		return
 	}
-	back := site.returnFrom(r)
-	if s.losesCookies(site.scheme, site.host.name) {
-		s.onlyHTTPS(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
-		return
+	page := templates.SignIn{Action: site.base() + "/login", Return: back.String(), Host: back.hostName(), Dropped: site.dropsReturn(r),
+		Keep: s.cfg.Lifetime, FormAction: []string{originOf(s.cfg.PlexAuth)}, Plex: originOf(s.cfg.PlexAuth), Device: site.base() + "/login/device"}
+	if s.cfg.BrowserPIN {
+		page.PINs = s.cfg.Plex.PINURL()
 	}
-	page := templates.SignIn{Action: site.base() + "/login", Return: back.String(), Host: back.hostName(),
-		KeepDays: int(s.cfg.Lifetime / (24 * time.Hour)), FormAction: []string{originOf(s.cfg.PlexAuth)}}
-	if sess, ok := s.cfg.Cookies.Read(r, site.scope()); ok {
+	sess, signedIn := s.cfg.Cookies.Read(r, site.scope())
+	if signedIn {
 		who, err := s.ask(r, sess, anew)
 		switch {
 		case err == nil && !r.URL.Query().Has("switch") && s.admits(s.personOf(who)):
-			s.goOn(w, site, back)
+			s.straightOn(w, r, site, back)
 			return
 		case err == nil:
 			page.SignedInAs = describe(who).Name
 		case !errors.Is(err, plex.ErrUnauthorized):
-			s.silent(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
+			s.silent(w, r, site.loginPage(back))
 			return
 		}
 	}
-	s.write(w, http.StatusOK, page)
+	switch {
+	case framed(r.Header):
+		s.onTop(w, r, http.StatusOK, site, site.loginPage(back), back.hostName())
+		return
+	case !signedIn && s.lostSession(r, site.scope()):
+		s.forgetWay(w, r) // "try again" asks anew
+		s.lost(w, r, http.StatusBadRequest, site, back, templates.SessionNotKept)
+		return
+	}
+	if _, begun := s.pendingOf(r, site); begun {
+		page.Unfinished = site.callbackPage(back)
+	}
+	s.write(w, r, http.StatusOK, page)
+}
+
+// loginPage is where to sign in and come back from.
+func (s Site) loginPage(back Return) string {
+	return s.base() + "/login?rd=" + url.QueryEscape(back.String())
+}
+
+// callbackPage is where Plex sends the browser back.
+func (s Site) callbackPage(back Return) string {
+	return s.base() + "/login/callback?rd=" + url.QueryEscape(back.String())
+}
+
+// dropsReturn reports whether an address to come back to was given, and is
+// none that anybody is sent to.
+func (s Site) dropsReturn(r *http.Request) bool {
+	_, ok := s.givenReturn(r)
+	return !ok && r.URL.Query().Get("rd") != ""
+}
+
+// straightOn sends on who is signed in already. Where they arrive on a page of
+// ours because their address was dropped, it says so.
+func (s *Server) straightOn(w http.ResponseWriter, r *http.Request, site Site, back Return) {
+	if site.path != "" || !site.dropsReturn(r) {
+		s.goOn(w, r, site, back)
+		return
+	}
+	s.setWay(w, way{At: time.Now(), Dropped: true})
+	see(w, back.url)
 }
 
 // ask is plex.tv's answer about a session's person, asked anew where the one
@@ -77,42 +119,104 @@ func (s *Server) ask(r *http.Request, sess session.Session, olderThan time.Durat
 	return s.cfg.Directory.Refresh(r.Context(), sess.Account, olderThan)
 }
 
-// startSignIn makes a PIN on plex.tv, binds it to this browser by a sealed
-// cookie, and sends the browser to Plex.
+// startSignIn makes a PIN on plex.tv, or takes the browser's own, binds it to
+// this browser by a sealed cookie, and sends the browser to Plex.
 func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, site Site) {
-	if s.cfg.Directory == nil {
-		s.write(w, http.StatusServiceUnavailable, templates.NotSetUp{})
+	back, ok := s.startForm(w, r, site)
+	if !ok {
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		s.problem(w, http.StatusBadRequest, "That form cannot be read", "Go back and try again.")
-		return
-	}
-	back := site.returnFrom(r)
-	if s.losesCookies(site.scheme, site.host.name) {
-		s.onlyHTTPS(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
-		return
-	}
-	if seconds := s.tooMany(w, r, site, session.EventSignIn); seconds > 0 {
-		s.write(w, http.StatusTooManyRequests, templates.TooMany{Seconds: seconds, Again: site.base() + "/login?rd=" + url.QueryEscape(back.String())})
+	again := site.loginPage(back)
+	if !s.mayMakePIN(w, r, site, again) {
 		return
 	}
 	p, ok := s.pendingOf(r, site)
-	if !ok || !s.signIns.reusable(r.Context(), p) {
-		pin, err := s.cfg.Plex.CreatePIN(r.Context())
-		if err != nil {
-			s.log.Warn("plex.tv made no PIN", "problem", err)
-			s.auditSome(s.failures, r, site.host, session.Event{Kind: session.EventSignIn, Result: resultFailed, Reason: reasonSilent})
-			s.silent(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
+	if !ok || p.Link || !s.signIns.reusable(r.Context(), p) {
+		var err error
+		if p, err = s.newPIN(r, site); err != nil {
+			s.noPIN(w, r, site, err, again)
 			return
 		}
-		p = pendingSignIn{PIN: pin.ID, Code: pin.Code, Made: time.Now(), Site: site.base()}
 	}
 	p.Keep = keep(r)
 	s.setPending(w, p)
-	forward := site.base() + "/login/callback?rd=" + url.QueryEscape(back.String())
-	see(w, s.cfg.Plex.SignInURL(s.cfg.PlexAuth, plex.PIN{ID: p.PIN, Code: p.Code}, forward))
+	see(w, s.signInURL(site, p, back))
+}
+
+// signInURL is Plex's own page for a PIN of this browser's.
+func (s *Server) signInURL(site Site, p pendingSignIn, back Return) string {
+	return s.cfg.Plex.SignInURL(s.cfg.PlexAuth, plex.PIN{ID: p.PIN, Code: p.Code}, site.callbackPage(back))
+}
+
+// startForm reads the form that begins a sign-in, and where that leads. Where
+// it reports false it has answered.
+func (s *Server) startForm(w http.ResponseWriter, r *http.Request, site Site) (Return, bool) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		s.problem(w, r, http.StatusBadRequest, templates.NoForm)
+		return Return{}, false
+	}
+	return s.canBegin(w, r, site)
+}
+
+// canBegin reports whether a sign-in can come to anything, and where it leads.
+// Otherwise it has said why not, before anybody is sent to Plex in vain.
+func (s *Server) canBegin(w http.ResponseWriter, r *http.Request, site Site) (Return, bool) {
+	if s.cfg.Directory == nil {
+		s.notSetUp(w, r)
+		return Return{}, false
+	}
+	back := site.returnFrom(r)
+	switch u, err := url.Parse(back.url); {
+	case s.losesCookies(site.scheme, site.host.name):
+		s.onlyHTTPS(w, r, site.loginPage(back))
+	case err == nil && s.losesCookies(u.Scheme, u.Hostname()):
+		s.onlyHTTPS(w, r, back.url)
+	default:
+		return back, true
+	}
+	return Return{}, false
+}
+
+// notSetUp says that nobody can sign in yet.
+func (s *Server) notSetUp(w http.ResponseWriter, r *http.Request) {
+	if !s.answersFrame(w, r, http.StatusServiceUnavailable) {
+		s.write(w, r, http.StatusServiceUnavailable, templates.NotSetUp{})
+	}
+}
+
+// mayMakePIN spends one sign-in of the budgets. Where there is none left it
+// has answered with a page that says when to try again, and where.
+func (s *Server) mayMakePIN(w http.ResponseWriter, r *http.Request, site Site, again string) bool {
+	seconds := s.tooMany(w, r, site, session.EventSignIn)
+	if seconds > 0 {
+		s.write(w, r, http.StatusTooManyRequests, templates.TooMany{Seconds: seconds, Again: again})
+	}
+	return seconds == 0
+}
+
+// noPIN answers where plex.tv made none.
+func (s *Server) noPIN(w http.ResponseWriter, r *http.Request, site Site, err error, again string) {
+	s.log.Warn("plex.tv made no PIN", "problem", err)
+	s.auditSome(s.failures, r, site.host, session.Event{Kind: session.EventSignIn, Result: resultFailed, Reason: reasonSilent})
+	s.silent(w, r, again)
+}
+
+var errHadBefore = errors.New("plex.tv made a PIN that it had made before, or too many sign-ins are under way")
+
+// newPIN is one that nobody has had before.
+func (s *Server) newPIN(r *http.Request, site Site) (pendingSignIn, error) {
+	if p, ok := s.handedPIN(r, site); ok {
+		return p, nil
+	}
+	pin, err := s.cfg.Plex.CreatePIN(r.Context())
+	if err != nil {
+		return pendingSignIn{}, err
+	}
+	if !s.signIns.add(pin.ID) {
+		return pendingSignIn{}, errHadBefore
+	}
+	return pendingSignIn{PIN: pin.ID, Code: pin.Code, Made: time.Now(), Site: site.base()}, nil
 }
 
 // tooMany spends one sign-in of the budgets. Where there is none left it says
@@ -139,13 +243,17 @@ func keep(r *http.Request) bool {
 // goOn sends a person who is signed in back. An http address is not gone to
 // while the cookie travels over https alone: they would arrive as nobody and
 // be sent here again, for ever.
-func (s *Server) goOn(w http.ResponseWriter, site Site, back Return) {
+func (s *Server) goOn(w http.ResponseWriter, r *http.Request, site Site, back Return) {
 	u, err := url.Parse(back.url)
 	if err != nil || back.url == "" {
 		back, u = Return{site.origin() + "/"}, &url.URL{Scheme: site.scheme, Host: site.host.String()}
 	}
 	if s.losesCookies(u.Scheme, u.Hostname()) {
-		s.onlyHTTPS(w, back.url)
+		s.onlyHTTPS(w, r, back.url)
+		return
+	}
+	if s.rounds(w, r, u.Hostname()) {
+		s.lost(w, r, http.StatusBadRequest, site, back, templates.SessionNotArriving)
 		return
 	}
 	see(w, back.url)
@@ -158,19 +266,43 @@ func (s *Server) losesCookies(scheme, name string) bool {
 }
 
 // onlyHTTPS says so, and offers the same address over https.
-func (s *Server) onlyHTTPS(w http.ResponseWriter, address string) {
+func (s *Server) onlyHTTPS(w http.ResponseWriter, r *http.Request, address string) {
+	if s.answersFrame(w, r, http.StatusBadRequest) {
+		return
+	}
 	page := templates.Unreachable{Insecure: true}
 	if u, err := url.Parse(address); err == nil {
 		u.Scheme = "https"
 		page.Host, page.HTTPS = u.Host, u.String()
 	}
-	s.write(w, http.StatusBadRequest, page)
+	s.write(w, r, http.StatusBadRequest, page)
 }
 
-// silent says that plex.tv does not answer, and offers to try again.
-func (s *Server) silent(w http.ResponseWriter, again string) {
+// silent says that plex.tv does not answer, and offers to try again at an
+// address of ours. The page does so by itself as well, a few times: how often
+// it has is in the address, for a browser without scripts keeps no count.
+func (s *Server) silent(w http.ResponseWriter, r *http.Request, again string) {
 	w.Header().Set("Retry-After", strconv.Itoa(retrySeconds))
-	s.write(w, http.StatusServiceUnavailable, templates.Unavailable{Again: again, RetrySeconds: retrySeconds})
+	if s.answersFrame(w, r, http.StatusServiceUnavailable) {
+		return
+	}
+	tried, _ := strconv.Atoi(r.URL.Query().Get("try"))
+	s.write(w, r, http.StatusServiceUnavailable, templates.Unavailable{Again: withTry(again, 0), Retry: withTry(again, tried+1), RetrySeconds: retrySeconds})
+}
+
+// withTry is an address that says for which time it is tried, "" for one time
+// too many.
+func withTry(address string, n int) string {
+	u, err := url.Parse(address)
+	if err != nil || n < 0 || n > maxTries {
+		return ""
+	}
+	q := u.Query()
+	if q.Del("try"); n > 0 {
+		q.Set("try", strconv.Itoa(n))
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // originOf is the origin of a configured address, for a page's security policy.

@@ -16,13 +16,13 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request, site Site) {
 	}
 	_, who, err := s.person(r, site.scope())
 	if errors.Is(err, errNobody) {
-		s.write(w, http.StatusOK, templates.SignedOut{Again: site.base() + "/login"})
+		s.write(w, r, http.StatusOK, templates.SignedOut{Again: site.base() + "/login", Plex: originOf(s.cfg.PlexAuth)})
 		return
 	}
 	if err == nil {
-		page.Person = describe(who)
+		page.Person = s.portray(r, who)
 	}
-	s.write(w, http.StatusOK, page)
+	s.write(w, r, http.StatusOK, page)
 }
 
 // logout ends this session, or with everywhere=1 every session of the person,
@@ -30,7 +30,7 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request, site Site) {
 func (s *Server) logout(w http.ResponseWriter, r *http.Request, site Site) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		s.problem(w, http.StatusBadRequest, "That form cannot be read", "Go back and try again.")
+		s.problem(w, r, http.StatusBadRequest, templates.NoForm)
 		return
 	}
 	if sess, ok := s.cfg.Cookies.Read(r, site.scope()); ok {
@@ -43,13 +43,14 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, site Site) {
 		}
 		if err != nil {
 			s.log.Error("signing out could not be stored", "problem", err)
-			s.problem(w, http.StatusInternalServerError, "You are still signed in", "Signing out could not be stored. Try again; the owner's log says what is wrong.")
+			s.problem(w, r, http.StatusInternalServerError, templates.NotSignedOut)
 			return
 		}
 		s.audit(r, site.host, s.ofAccount(sess.Account, session.EventSignOut, resultOK, reason))
 	}
 	s.cfg.Cookies.Clear(w, site.scope())
 	s.clearPending(w)
+	s.forgetWay(w, r) // a session that was ended is not missing
 	if back, ok := site.givenReturn(r); ok {
 		see(w, back.url)
 		return

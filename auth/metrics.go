@@ -11,12 +11,13 @@ import (
 
 // Metrics are what Usher counts. They name no person, host or address.
 type Metrics struct {
-	registry   prometheus.Registerer
-	checks     *prometheus.CounterVec
-	badHeaders *prometheus.CounterVec
-	signIns    *prometheus.CounterVec
-	plex       *prometheus.HistogramVec
-	notices    *prometheus.CounterVec
+	registry    prometheus.Registerer
+	checks      *prometheus.CounterVec
+	badHeaders  *prometheus.CounterVec
+	signIns     *prometheus.CounterVec
+	plex        *prometheus.HistogramVec
+	notices     *prometheus.CounterVec
+	browserPINs *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics with a registry.
@@ -40,7 +41,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.notices = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "usher_notifications_total", Help: "Messages to the owner's messenger, by outcome.",
 	}, []string{"outcome"})
-	reg.MustRegister(m.checks, m.badHeaders, m.signIns, m.plex, m.notices)
+	m.browserPINs = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "usher_browser_pins_total", Help: "PINs that browsers asked plex.tv for and handed over, by result.",
+	}, []string{"result"})
+	reg.MustRegister(m.browserPINs, m.checks, m.badHeaders, m.signIns, m.plex, m.notices)
 	return m
 }
 

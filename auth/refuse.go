@@ -28,36 +28,53 @@ type refusal struct {
 	verdict policy.Verdict
 }
 
+// refused is what a policy said of a person, remembered under an id of its own.
+func (s *Server) refused(a asked, q policy.Request, who *plex.Answer, c policy.Choice, v policy.Verdict) refusal {
+	why := refusal{Policy: c.Policy.String(), Guests: c.Policy.TakesGuests(), Host: a.host.String(), Account: who.Account.ID, Request: newRequestID(), verdict: v}
+	s.refusals.add(why.Request, s.explain(a, q, who, nil))
+	return why
+}
+
+// refusedAt is the page about a refusal, which decides anew.
+func (s *Server) refusedAt(site Site, back Return, why refusal) string {
+	return site.base() + "/refused?rd=" + url.QueryEscape(back.String()) + "&why=" + url.QueryEscape(s.seal(s.notices, why))
+}
+
 // refuse answers a check of somebody who is signed in and may not pass.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *family, site Site, a asked, why refusal, who *plex.Answer) {
 	s.cfg.Directory.Doubt(who.Account.ID)
 	s.audit(r, a.host, refusedAccess(who, reasonWord(why.verdict.Reason), why.Request))
 	back := site.comeBack(a)
-	again := site.base() + "/refused?rd=" + url.QueryEscape(back.String()) + "&why=" + url.QueryEscape(s.seal(s.notices, why))
+	again := s.refusedAt(site, back, why)
 	switch {
 	case !f.redirects:
 		w.Header().Set("Location", again)
 		w.WriteHeader(http.StatusForbidden)
+	case a.isPage(r.Header) && framed(r.Header):
+		s.onTop(w, r, http.StatusForbidden, site, a.url(), a.host.name)
 	case a.isPage(r.Header):
 		asking, may := s.mayAsk(who, why)
 		if may { // this is the app's host; the form is at home where the cookie is ours to read
 			asking.Link = again + "#ask"
 		}
-		s.writeRefusal(w, site, back, again, a.host.name, why, who, asking)
+		s.writeRefusal(w, r, site, back, again, a.host.name, why, who, asking)
 	default:
 		writeJSON(w, http.StatusForbidden, map[string]string{"error": "forbidden", "reason": reasonWord(why.verdict.Reason), "request_id": why.Request})
 	}
 }
 
-func (s *Server) writeRefusal(w http.ResponseWriter, site Site, back Return, again, hostName string, why refusal, who *plex.Answer, asking templates.Asking) {
+func (s *Server) writeRefusal(w http.ResponseWriter, r *http.Request, site Site, back Return, again, hostName string, why refusal, who *plex.Answer, asking templates.Asking) {
 	words := ""
 	if ruling, ok := s.ruling(who); ok && !ruling.In && ruling.Tell {
 		words = ruling.Reason
 	}
-	s.write(w, http.StatusForbidden, templates.Refused{
+	person := describe(who)
+	person.Face = s.cfg.Faces.Known(who.Account.Thumb)
+	s.write(w, r, http.StatusForbidden, templates.Refused{
 		Words:  words,
-		Person: describe(who), Reason: pageReason(why.verdict.Reason), Host: hostName, Again: again, Request: why.Request,
-		Switch: site.base() + "/login?switch=1&rd=" + url.QueryEscape(back.String()), Asking: asking,
+		Person: person, Reason: pageReason(why.verdict.Reason), Host: hostName, Again: again, Request: why.Request,
+		Switch: site.base() + "/login?switch=1&rd=" + url.QueryEscape(back.String()), Plex: originOf(s.cfg.PlexAuth), Asking: asking,
+		Who: s.whoLink(site, who, back),
 	})
 }
 
@@ -68,12 +85,16 @@ func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) 
 	again := site.base() + "/refused?" + r.URL.RawQuery
 	sess, _, err := s.person(r, site.scope())
 	if errors.Is(err, errNobody) {
-		see(w, site.base()+"/login?rd="+url.QueryEscape(back.String()))
+		see(w, site.loginPage(back))
+		return
+	}
+	if framed(r.Header) {
+		s.onTop(w, r, http.StatusForbidden, site, again, back.hostName())
 		return
 	}
 	who, err := s.ask(r, sess, anew)
 	if err != nil {
-		s.silent(w, again)
+		s.silent(w, r, again)
 		return
 	}
 	a, q := s.askedBack(r, back)
@@ -90,12 +111,12 @@ func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) 
 	switch {
 	case passes && known:
 		s.closeAsk(r, who)
-		s.goOn(w, site, back)
+		s.goOn(w, r, site, back)
 		return
 	case passes: // who came here by an address of their own making
 		why.verdict.Reason = policy.NoMatch
 	case why.verdict.Reason == policy.Undecided:
-		s.silent(w, again)
+		s.silent(w, r, again)
 		return
 	case why.Request == "":
 		why.Request = newRequestID()
@@ -106,7 +127,8 @@ func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) 
 	if may && known {
 		asking.Action, asking.Why, asking.Return = site.base()+"/ask", sealed, back.String()
 	}
-	s.writeRefusal(w, site, back, again, back.hostName(), why, who, asking)
+	s.cfg.Faces.Of(r.Context(), who.Account.Thumb) // this page may wait for the picture; on a check nobody does
+	s.writeRefusal(w, r, site, back, again, back.hostName(), why, who, asking)
 }
 
 // openRefusal opens what a page about a refusal was told, if it was told of this
@@ -198,5 +220,12 @@ func describe(who *plex.Answer) templates.Person {
 	if p.Name == "" {
 		p.Name = newIdentity(who).username
 	}
+	return p
+}
+
+// portray is describe with their picture, for which the page waits a moment.
+func (s *Server) portray(r *http.Request, who *plex.Answer) templates.Person {
+	p := describe(who)
+	p.Face = s.cfg.Faces.Of(r.Context(), who.Account.Thumb)
 	return p
 }

@@ -14,6 +14,7 @@ import (
 
 const (
 	pinLife     = 30 * time.Minute // of a strong PIN, as plex.tv makes them
+	linkRenewed = 2                // so often a code for plex.tv/link follows another by itself
 	pinReuse    = 10 * time.Minute // in which a second tab gets the same PIN
 	pinEvery    = time.Second      // at most one look at a PIN in this time
 	maxPINWait  = 5 * time.Second  // however long plex.tv asks to be left alone: a claimed PIN lives for about ten
@@ -30,6 +31,10 @@ type pendingSignIn struct {
 	Made time.Time
 	Site string // base of the site where it began
 	Keep bool   // stay signed in when the browser closes
+
+	Link    bool      // a code that the browser shows, for plex.tv/link
+	Ends    time.Time // when that runs out
+	Renewed int       // how many codes went before it since a person asked for one
 }
 
 // state is how far a sign-in is, as the polling page reads it.
@@ -58,6 +63,8 @@ type signIn struct {
 	who     *plex.Answer
 	done    time.Time // when the session began
 	over    bool
+	ranOut  bool           // over because nobody approved in time
+	heir    *pendingSignIn // the code that took its place
 }
 
 // take waits for the turn, but not for longer than the browser does.
@@ -83,22 +90,39 @@ func (one *signIn) pause(err error) {
 
 // signIns are the sign-ins under way on this server.
 type signIns struct {
-	s  *Server
-	mu sync.Mutex
-	m  map[int64]*signIn
+	s     *Server
+	began time.Time
+	mu    sync.Mutex
+	m     map[int64]*signIn
 }
 
 func newSignIns(s *Server) *signIns {
-	return &signIns{s: s, m: map[int64]*signIn{}}
+	return &signIns{s: s, began: time.Now(), m: map[int64]*signIn{}}
 }
 
-// of finds or begins the record of a PIN, and forgets those that are over.
+// of finds or begins the record of a PIN.
 func (l *signIns) of(pin int64) (*signIn, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if one, ok := l.m[pin]; ok {
 		return one, true
 	}
+	return l.begin(pin)
+}
+
+// add begins the record of a PIN that nobody has had before.
+func (l *signIns) add(pin int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.m[pin]; ok {
+		return false
+	}
+	_, ok := l.begin(pin)
+	return ok
+}
+
+// begin is called with mu held. It forgets those that are over.
+func (l *signIns) begin(pin int64) (*signIn, bool) {
 	if len(l.m) >= maxSignIns {
 		maps.DeleteFunc(l.m, func(_ int64, one *signIn) bool { return time.Since(one.seen) > 2*pinLife })
 	}
@@ -176,7 +200,7 @@ func (l *signIns) readPIN(ctx context.Context, r *http.Request, one *signIn, sit
 	one.pause(err)
 	switch {
 	case errors.Is(err, plex.ErrExpired):
-		one.over = true
+		one.over, one.ranOut = true, true
 		l.audit(r, one, site, resultExpired, "")
 		return stateExpired
 	case err != nil:
@@ -248,8 +272,12 @@ func rejects(err error) bool {
 
 // startSession signs a person in at a site, on the device that asks.
 func (s *Server) startSession(r *http.Request, site Site, who *plex.Answer, keep bool) (session.Session, error) {
+	return s.startSessionUntil(r, site, who, keep, time.Now().Add(s.cfg.Lifetime))
+}
+
+func (s *Server) startSessionUntil(r *http.Request, site Site, who *plex.Answer, keep bool, until time.Time) (session.Session, error) {
 	from := s.cfg.Proxies.client(r)
-	sess := session.Session{Account: who.Account.ID, Audience: site.scope().Audience(), Device: r.UserAgent(), Expires: time.Now().Add(s.cfg.Lifetime), Keep: keep}
+	sess := session.Session{Account: who.Account.ID, Audience: site.scope().Audience(), Device: r.UserAgent(), Expires: until, Keep: keep}
 	if from.IsValid() {
 		sess.Address = from.String()
 	}

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"cmp"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -41,7 +42,8 @@ type setup struct {
 	owner          string // whose token Usher has; "" for none, with directory.Owner set
 	notSetUp       bool
 	secrets        []string
-	logTo          slog.Handler // nil: world.log, as text
+	logTo          slog.Handler    // nil: world.log, as text
+	transport      *http.Transport // to plex.tv; nil: the stand-in's own
 }
 
 // world is an Usher with a plex.tv of its own.
@@ -131,7 +133,7 @@ func (w *world) build(set setup) {
 	must(err)
 	set.Pages, err = templates.New("")
 	must(err)
-	transport := w.plex.Transport()
+	transport := cmp.Or(set.transport, w.plex.Transport())
 	set.Plex, err = plex.New(plex.Config{URL: w.plex.URL, ClientID: clientID, Transport: transport})
 	must(err)
 	if !set.notSetUp {

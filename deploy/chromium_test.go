@@ -129,10 +129,12 @@ func fiveTabs(t *testing.T, h *house, open func() *window) {
 		b.awaitPage("/login?rd="+url.QueryEscape(page), "Continue with Plex")
 		tabs, pages = append(tabs, b), append(pages, page)
 	}
-	pins := h.plex.Requests(plextest.CreatePIN)
+	codes := map[string]bool{} // each tab may ask for a PIN, but one is used
 	for _, b := range tabs {
 		b.click("button.go")
-		back = append(back, forwardURL(t, b.awaitPlex()))
+		at := b.awaitPlex()
+		codes[toldPlex(t, at, "code")] = true
+		back = append(back, toldPlex(t, at, "forwardUrl"))
 	}
 	for _, i := range []int{0, 1} { // back too early, where they wait
 		tabs[i].open(back[i])
@@ -148,20 +150,20 @@ func fiveTabs(t *testing.T, h *house, open func() *window) {
 		b.do()
 		b.awaitApp(pages[i], "casey")
 	}
-	if made := h.plex.Requests(plextest.CreatePIN) - pins; made != 1 {
-		t.Errorf("five tabs made %d PINs, want 1: a person approves one", made)
+	if len(codes) != 1 {
+		t.Errorf("five tabs use %d PINs, want 1: a person approves one", len(codes))
 	}
 }
 
-// forwardURL is where Plex's page leads back to.
-func forwardURL(t *testing.T, plexPage string) string {
+// toldPlex is something that Plex's page is told in its address.
+func toldPlex(t *testing.T, plexPage, name string) string {
 	t.Helper()
 	_, query, _ := strings.Cut(plexPage, "#?")
 	q, err := url.ParseQuery(query)
-	if err != nil || q.Get("forwardUrl") == "" {
-		t.Fatalf("Plex's page has no address to go back to: %s (%v)", plexPage, err)
+	if err != nil || q.Get(name) == "" {
+		t.Fatalf("Plex's page is told no %s: %s (%v)", name, plexPage, err)
 	}
-	return q.Get("forwardUrl")
+	return q.Get(name)
 }
 
 func outEverywhere(t *testing.T, h *house, open func() *window) {
@@ -207,6 +209,11 @@ func notKept(t *testing.T, h *house, open func() *window) {
 	if closed != 1 {
 		t.Errorf("%d cookies ended with the browser, want 1", closed)
 	}
+	for _, c := range b.cookies(h.url("auth", "/")) {
+		if c.Session {
+			b.forget(c)
+		}
+	}
 	b.open(page)
 	b.signIn("casey")
 	b.awaitApp(page, "casey")
@@ -243,7 +250,7 @@ func refusedAtPlex(t *testing.T, h *house, open func() *window) {
 	b.open(page)
 	b.awaitPage("/login", "Continue with Plex")
 	b.click("button.go")
-	back := forwardURL(t, b.awaitPlex())
+	back := toldPlex(t, b.awaitPlex(), "forwardUrl")
 	b.click("#refuse")
 	b.await("Plex's page that says so", func(s shown) bool {
 		return strings.HasPrefix(s.At, h.plex.AuthURL) && strings.Contains(s.Text, "You refused")
@@ -295,7 +302,7 @@ func ownersAppSwitched(t *testing.T, h *house, open func() *window) {
 func (b *tab) awaitRefusal(words ...string) {
 	b.t.Helper()
 	b.await(fmt.Sprintf("the refusal with %q", words), func(s shown) bool {
-		for _, w := range append(words, "This account has no access", "Request id") {
+		for _, w := range append(words, "No access to this", "Request id") {
 			if !strings.Contains(s.Text, w) {
 				return false
 			}
@@ -315,7 +322,7 @@ func withoutScript(t *testing.T, h *house, open func() *window) {
 	b.awaitPage("/login", "Continue with Plex")
 	b.click("button.go")
 	plex := b.awaitPlex()
-	b.open(forwardURL(t, plex))
+	b.open(toldPlex(t, plex, "forwardUrl"))
 	b.awaitPage("/login/callback", "Waiting for Plex")
 	atPlex.open(plex)
 	atPlex.click("button[data-person=casey]")
@@ -349,7 +356,7 @@ func phoneInTheDark(t *testing.T, h *house, open func() *window) {
 	b.fitsInTheDark()
 	b.click("button.go")
 	plex := b.awaitPlex()
-	b.open(forwardURL(t, plex))
+	b.open(toldPlex(t, plex, "forwardUrl"))
 	b.awaitPage("/login/callback", "Finish signing in at Plex")
 	b.fitsInTheDark()
 	b.open(plex)

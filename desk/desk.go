@@ -141,12 +141,11 @@ func steps() map[string]step {
 	}
 }
 
-// ServeHTTP serves what lies at /setup and below.
-func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request, v Visit) {
+// Serve answers a request at /setup or below, or reports false where there is no such page.
+func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, v Visit) bool {
 	base, err := url.Parse(v.Base)
 	if err != nil {
-		d.notFound(w)
-		return
+		return false
 	}
 	method := r.Method
 	if method == http.MethodHead {
@@ -158,7 +157,7 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request, v Visit) {
 	serve, known := steps()[at]
 	switch {
 	case now == nil && !open:
-		d.notFound(w)
+		return false
 	case v.Loses:
 		d.onlyHTTPS(w, v)
 	case at == "POST /code":
@@ -166,7 +165,7 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request, v Visit) {
 	case now == nil && at == "GET ":
 		d.codePage(w, v, http.StatusOK, "")
 	case !known:
-		d.notFound(w)
+		return false
 	case now == nil:
 		see(w, v.Base+path)
 	case !now.take(r.Context()):
@@ -175,6 +174,7 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request, v Visit) {
 		defer now.give()
 		serve(d, w, r, v, now)
 	}
+	return true
 }
 
 // next leads to where the set-up stands.
@@ -194,13 +194,9 @@ func (d *Desk) next(w http.ResponseWriter, _ *http.Request, v Visit, now *run) {
 }
 
 func (d *Desk) write(w http.ResponseWriter, status int, page templates.Page) {
-	if err := d.cfg.Pages.Write(w, status, page); err != nil {
+	if err := d.cfg.Pages.Write(w, status, page, templates.Reader{}); err != nil {
 		d.cfg.Log.Error("a page could not be written", "problem", err)
 	}
-}
-
-func (d *Desk) notFound(w http.ResponseWriter) {
-	d.write(w, http.StatusNotFound, templates.NoSuchPage())
 }
 
 func (d *Desk) onlyHTTPS(w http.ResponseWriter, v Visit) {

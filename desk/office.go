@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"usher/avatar"
 	"usher/plex"
 	"usher/policy"
 	"usher/session"
@@ -33,6 +34,7 @@ type OfficeConfig struct {
 	Store     *session.Store
 	Directory *plex.Directory
 	Pages     *templates.Pages
+	Faces     *avatar.Faces // of people; nil: none are shown
 	Log       *slog.Logger
 
 	Device  func(agent string) string                 // a User-Agent line in words
@@ -131,7 +133,7 @@ func (v *visit) desk(here string) templates.Office {
 func (v *visit) write(page templates.Page) { v.writeStatus(http.StatusOK, page) }
 
 func (v *visit) writeStatus(status int, page templates.Page) {
-	if err := v.pages.Write(v.w, status, page); err != nil {
+	if err := v.pages.Write(v.w, status, page, templates.Reader{}); err != nil {
 		v.log.Error("a page could not be written", "problem", err)
 	}
 }

@@ -372,7 +372,7 @@ func TestEveryTableAfterEachAction(t *testing.T) {
 				t.Errorf("after %s%s: %+v, want %+v", after, when, got, want)
 			}
 			front := text(w.get("/admin"))
-			if !strings.Contains(front, fmt.Sprintf("%d devices", want.all)) || !strings.Contains(front, fmt.Sprintf("%d keys", want.allKeys)) || strings.Contains(front, "Nobody is kept out") != (want.ruling == "") {
+			if !strings.Contains(front, fmt.Sprintf("%d device", want.all)) || !strings.Contains(front, fmt.Sprintf("%d key", want.allKeys)) || strings.Contains(front, "Nobody is kept out") != (want.ruling == "") {
 				t.Errorf("after %s%s the front page says %s", after, when, front)
 			}
 		}

@@ -16,7 +16,7 @@ func (o *Office) person(v *visit) {
 	account := o.cfg.Directory.Named(v.id)
 	who := called(v.id, account)
 	page := templates.OfficePerson{Office: v.desk("people"), Post: v.Base + v.at,
-		Person:     templates.Person{Name: who.Name, Username: account.Username, Email: account.Email, Detail: "Plex id " + strconv.FormatInt(v.id, 10)},
+		Person:     templates.Person{Name: who.Name, Username: account.Username, Email: account.Email, Detail: "Plex id " + strconv.FormatInt(v.id, 10), Face: o.cfg.Faces.Of(v.r.Context(), account.Thumb)},
 		MoreEvents: v.Base + officePath + "/events?who=" + strconv.FormatInt(v.id, 10)}
 	tier, libraries, answer := o.standing(v.id)
 	page.Tier, page.Libraries = tier, libraries

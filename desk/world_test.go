@@ -147,7 +147,9 @@ func (b *browser) raw(method, address, text string) answer {
 		r.AddCookie(c)
 	}
 	rec := httptest.NewRecorder()
-	b.desk.ServeHTTP(rec, r, b.visit)
+	if !b.desk.Serve(rec, r, b.visit) {
+		rec.WriteHeader(http.StatusNotFound)
+	}
 	res := rec.Result()
 	b.jar.SetCookies(u, res.Cookies())
 	body, err := io.ReadAll(res.Body)

@@ -97,6 +97,12 @@ func (c *Cookies) Read(r *http.Request, scope Scope) (Session, bool) {
 	return Session{}, false
 }
 
+// Sent reports whether the request carries a cookie of this scope's name, whatever is in it. It says nothing of who asks: a browser
+// that was given a session and does not send one has lost it.
+func (c *Cookies) Sent(r *http.Request, scope Scope) bool {
+	return len(r.CookiesNamed(c.name(scope))) > 0
+}
+
 // open decrypts a cookie that was not seen before, and remembers it where it counts.
 func (c *Cookies) open(name, text string) (id string, ok bool) {
 	var t ticket

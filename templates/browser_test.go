@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"usher/internal/chromium"
@@ -90,11 +88,7 @@ func TestInChromium(t *testing.T) {
 		t.Parallel()
 		s := newSite(t)
 		ctx := tab(t)
-		off := func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {
-			_, err := cdp.Call(ctx, tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-			return chromedp.Void{}, err
-		}
-		if err := chromedp.Do(ctx, off, chromedp.Navigate(s.url+"/wait")); err != nil {
+		if err := chromedp.Do(ctx, chromium.Scripts(false), chromedp.Navigate(s.url+"/wait")); err != nil {
 			t.Fatal(err)
 		}
 		select {
@@ -133,7 +127,7 @@ func newSite(t *testing.T) *site {
 	mux.HandleFunc("GET /app", page("app"))
 	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
 		sent := httptest.NewRecorder()
-		err := pages.Write(sent, http.StatusOK, templates.SignIn{Action: s.url + "/login", Return: s.app, KeepDays: 30, FormAction: []string{plex.URL}})
+		err := pages.Write(sent, http.StatusOK, templates.SignIn{Action: s.url + "/login", Return: s.app, Keep: 720 * time.Hour, FormAction: []string{plex.URL}}, templates.Reader{})
 		if err != nil {
 			t.Error(err)
 		}
@@ -154,7 +148,7 @@ func newSite(t *testing.T) *site {
 		if s.waits.Add(1) == 2 {
 			close(s.again)
 		}
-		err := pages.Write(w, http.StatusOK, templates.Waiting{Poll: s.url + "/poll", Again: s.url + "/login", Continue: plex.URL})
+		err := pages.Write(w, http.StatusOK, templates.Waiting{Poll: s.url + "/poll", Again: s.url + "/login", Continue: plex.URL}, templates.Reader{})
 		if err != nil {
 			t.Error(err)
 		}

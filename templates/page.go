@@ -8,14 +8,24 @@ type Page interface{ about() about }
 
 // about is what a page needs of the layout and of the Content-Security-Policy.
 type about struct {
-	name  string // of the file in html
-	polls bool   // runs the script
-	posts bool   // has a form
-	wide  bool   // is of the desk: has tables
+	name     string   // of the file in html
+	script   string   // that it runs: the name of its file in html
+	connects string   // what the script may ask, as a source of the policy
+	posts    bool     // has a form
+	wide     bool     // is of the desk: has tables
+	framedBy []string // hosts whose pages may show it, as sources of the policy; a page that does anything has none
 	// Origins to which the answer to the form may redirect: Chrome holds redirects after a POST to form-action.
 	leadsTo []string
 	returns string
 }
+
+// The scripts, each a file in html.
+const (
+	pollScript   = "poll.js"
+	pinScript    = "pin.js"
+	tryScript    = "try.js"
+	remoteScript = "remote.js" // of every page but those of the desk and within a frame
+)
 
 // Person is the Plex account that a page speaks of. Empty fields are not shown; all may be empty.
 type Person struct {
@@ -23,16 +33,25 @@ type Person struct {
 	Username string // missing for managed members of a Plex Home
 	Email    string
 	Detail   string // one more line, e.g. how the account relates to the owner
+	Face     []byte // their picture, a small JPEG; without it a letter stands for them
 }
 
 // SignIn offers to sign in with Plex. The form is a POST to Action with the fields rd and keep:
 // keep=0 always, and keep=1 behind it where the box is ticked.
 type SignIn struct {
 	Action, Return string
-	Host           string   // the app that was asked for; may be empty
-	KeepDays       int      // "Keep me signed in for N days"; 0 hides the choice
-	FormAction     []string // addresses whose origins the POST may redirect to: Plex's sign-in page
-	SignedInAs     string   // who is signed in already, when switching accounts
+	Host           string        // the app that was asked for; may be empty
+	Keep           time.Duration // "Keep me signed in for N days"; 0 hides the choice
+	FormAction     []string      // addresses whose origins the POST may redirect to: Plex's sign-in page
+	SignedInAs     string        // who is signed in already, when switching accounts
+	Plex           string        // where one signs out of Plex
+	Dropped        bool          // an address to return to was given that is none of ours
+	Unfinished     string        // where a sign-in goes on that Plex has not confirmed; may be empty
+	// PINs is where the page's script may ask plex.tv for the PIN itself, by an empty POST; it then adds the fields
+	// pin_id and pin_code. "", or an address that no policy can name: the page has no script.
+	PINs string
+	// Device takes the same form and leads to a [Link]; "" does not offer that.
+	Device string
 }
 
 // Waiting is shown while Plex has not confirmed the sign-in. It reloads itself without the script, so it has to be
@@ -44,10 +63,60 @@ type Waiting struct {
 	Again    string // starts over
 	Continue string // Plex's sign-in page once more
 	Host     string
+	Left     time.Duration // until the sign-in is over; 0 is not shown
 }
 
-// Expired says that the sign-in took too long, was used, or began in another browser.
-type Expired struct{ Again string }
+// Link shows the code that signs this browser in from another device. It reloads itself without the script, so it has
+// to be the answer to a GET. A code that has run out, which is an empty one, is shown with a form for a new one: a POST
+// to Action with the fields rd and keep.
+type Link struct {
+	Code            string
+	At              string        // where it is filled in already; the QR code leads there
+	Left            time.Duration // until the code runs out
+	Poll            string        // as in [Waiting]
+	Here            string        // the page itself, which knows what follows a code
+	Back            string        // the sign-in page
+	Host            string        // the app that was asked for; may be empty
+	Address         string        // from where the code was asked for; may be empty
+	Browser, System string        // and with what; may be empty
+	Action, Return  string
+	Keep            bool
+}
+
+// Expired says that the sign-in took too long, was used, or began in another browser. The form is that of [SignIn]; without Action,
+// a link to Again is in its place.
+type Expired struct {
+	Again          string
+	Action, Return string
+	Keep           time.Duration
+	FormAction     []string
+}
+
+// Loss is which cookie got lost, and where.
+type Loss string
+
+const (
+	NoCookies          Loss = "no cookies"           // nothing that was given to the browser came back
+	SessionNotKept     Loss = "session not kept"     // the pages' own cookies come back, but not the session's
+	SessionNotArriving Loss = "session not arriving" // the session is known to the pages, and not to the app
+)
+
+// CookieLost says that a sign-in cannot work in this browser, or at this app, and why.
+type CookieLost struct {
+	What   Loss
+	Host   string // the app
+	Pages  string // the host of the pages
+	Domain string // of the cookie; "" for one of a single host
+	Again  string
+}
+
+// Framed stands within a page of somebody's own, such as a dashboard, and opens Top in the whole window. It is the one page that may be
+// framed: it has no form, names nobody, and its link does no more than what any link to Top would.
+type Framed struct {
+	Top    string
+	Host   string
+	Frames []string // who may frame it: https://example.com:*, https://*.example.com:*
+}
 
 // Reason is why a person may not pass. It never says who else may.
 type Reason string
@@ -71,6 +140,8 @@ type Refused struct {
 	Host    string
 	Again   string // the address that was asked for
 	Switch  string // signs in as somebody else
+	Plex    string // where one signs out of Plex
+	Who     string // where a member of their Plex Home is chosen; may be empty
 	Request string // its id: names the line in the log, and is what the owner asks usher explain about
 	Asking  Asking
 }
@@ -80,7 +151,7 @@ type Refused struct {
 type Asking struct {
 	Link                string // address of the page that has the form
 	Action, Why, Return string // the form, where Action is there
-	Problem             string // with the message
+	TooLong             bool   // the message is
 	Message             string // as it was entered, or what they have asked
 	Asked               time.Time
 	From                time.Time // when they may ask again, once the owner has said no
@@ -90,7 +161,8 @@ type Asking struct {
 // Unavailable says that plex.tv does not answer.
 type Unavailable struct {
 	Again        string
-	RetrySeconds int // 0: in a few minutes
+	Retry        string // where the page tries again by itself after RetrySeconds; may be empty
+	RetrySeconds int    // 0: in a few minutes
 }
 
 // NotSetUp says that no server is allowed yet, and tells the owner what to set.
@@ -112,12 +184,14 @@ type Home struct {
 	Allowed bool   // false: signed in, but this account has no access
 	Admin   bool   // administers this Usher
 	Desk    string // where; may be empty
+	Who     string // where a member of their Plex Home is chosen; may be empty
 	NoDesk  bool   // there is none here, for apps may share this host
 	View    View
 	At      time.Time // when Plex said so
 	Until   time.Time
 	Keep    bool   // false: no longer than until the browser closes
 	SignOut string // POST: signs out here, and everywhere with everywhere=1
+	Dropped bool   // they wanted to go to an address that is none of ours
 
 	OnlyHost   string // the one host that the page is about; "": all
 	Reach      Reach  // of OnlyHost, or of what no rule names; "" is not shown
@@ -163,10 +237,11 @@ type Header struct{ Name, Value string }
 
 // Device is where a person is signed in. Times are shown in the location that they carry.
 type Device struct {
-	ID, Name, Address string
-	Since, LastSeen   time.Time
-	This              bool   // the one that asks
-	End               string // POST with the field id: signs it out; may be empty
+	ID                    string
+	Name, System, Address string // of the browser, and what it runs on; either may be empty
+	Since, LastSeen       time.Time
+	This                  bool   // the one that asks
+	End                   string // POST with the field id: signs it out; may be empty
 }
 
 // Keys lists a person's keys for programs, makes one by a POST to Make with the fields name, ends and hosts, and revokes
@@ -180,9 +255,24 @@ type Keys struct {
 	Form      KeyForm
 }
 
+// KeyProblem is what is wrong with what was entered for a key.
+type KeyProblem string
+
+// What can be wrong.
+const (
+	NoKeyName    KeyProblem = "no name"
+	NoKeyEnd     KeyProblem = "no end"
+	KeyNameTaken KeyProblem = "name taken"
+	TooManyKeys  KeyProblem = "too many keys"
+	NoKeyHost    KeyProblem = "no host"   // About is no host name
+	KeyHostAway  KeyProblem = "not below" // About is not below Domain
+	TooManyHosts KeyProblem = "too many hosts"
+)
+
 // KeyForm is what was entered, where Problem says what is wrong with it.
 type KeyForm struct {
-	Problem string
+	Problem KeyProblem
+	About   string
 	Name    string
 	Days    int // until its end: 30, 90, 365 or 1095
 	Hosts   []string
@@ -212,7 +302,13 @@ type SignOut struct {
 }
 
 // SignedOut says that it is done.
-type SignedOut struct{ Again string }
+type SignedOut struct {
+	Again string
+	Plex  string // where one signs out of Plex
+}
+
+// ChooseLanguage offers every language. The form is a POST to Action with the fields rd and to, a language's tag.
+type ChooseLanguage struct{ Action, Return string }
 
 // TooMany says when to try again.
 type TooMany struct {
@@ -220,21 +316,34 @@ type TooMany struct {
 	Again   string
 }
 
-// Problem is any other refusal of a request: 400, 403, 404, 405.
-type Problem struct {
-	Status      int
-	Title, Text string
-}
-
 func (p SignIn) about() about {
-	return about{name: "sign-in", posts: true, leadsTo: p.FormAction, returns: p.Return}
+	a := about{name: "sign-in", posts: true, leadsTo: p.FormAction, returns: p.Return}
+	if source, ok := pathSource(p.PINs); ok {
+		a.script, a.connects = pinScript, source
+	}
+	return a
 }
-func (Waiting) about() about { return about{name: "waiting", polls: true} }
-func (Expired) about() about { return about{name: "expired"} }
+func (Waiting) about() about { return about{name: "waiting", script: pollScript, connects: "'self'"} }
+func (p Link) about() about {
+	if p.Code == "" {
+		return about{name: "link", posts: true, returns: p.Return}
+	}
+	return about{name: "link", script: pollScript, connects: "'self'"}
+}
+func (p Expired) about() about {
+	return about{name: "expired", posts: p.Action != "", leadsTo: p.FormAction, returns: p.Return}
+}
+func (CookieLost) about() about { return about{name: "cookie-lost"} }
+func (p Framed) about() about   { return about{name: "framed", framedBy: p.Frames} }
 func (p Refused) about() about {
 	return about{name: "refused", posts: p.Asking.Action != "", returns: p.Asking.Return}
 }
-func (Unavailable) about() about { return about{name: "unavailable"} }
+func (p Unavailable) about() about {
+	if p.Retry == "" || p.RetrySeconds <= 0 {
+		return about{name: "unavailable"}
+	}
+	return about{name: "unavailable", script: tryScript}
+}
 func (NotSetUp) about() about    { return about{name: "not-set-up"} }
 func (Unreachable) about() about { return about{name: "unreachable"} }
 func (Home) about() about        { return about{name: "home", posts: true} }
@@ -244,9 +353,11 @@ func (p SignOut) about() about {
 	return about{name: "sign-out", posts: true, leadsTo: p.FormAction, returns: p.Return}
 }
 func (SignedOut) about() about { return about{name: "signed-out"} }
-func (TooMany) about() about   { return about{name: "too-many"} }
-func (Problem) about() about   { return about{name: "problem"} }
+func (p ChooseLanguage) about() about {
+	return about{name: "language", posts: true, returns: p.Return}
+}
+func (TooMany) about() about { return about{name: "too-many"} }
 
 func kinds() []Page {
-	return append(append(setupKinds(), officeKinds()...), SignIn{}, Waiting{}, Expired{}, Refused{}, Unavailable{}, NotSetUp{}, Unreachable{}, Home{}, Keys{}, NewKey{}, SignOut{}, SignedOut{}, TooMany{}, Problem{})
+	return append(append(setupKinds(), officeKinds()...), SignIn{}, Waiting{}, Link{}, Expired{}, CookieLost{}, Framed{}, Refused{}, Unavailable{}, NotSetUp{}, Unreachable{}, Home{}, Keys{}, NewKey{}, SignOut{}, SignedOut{}, ChooseLanguage{}, Who{}, TooMany{}, Problem{})
 }

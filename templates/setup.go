@@ -1,7 +1,5 @@
 package templates
 
-import "net/http"
-
 // SetupCode asks for the one-time code that the log has. The form is a POST to Action with the field code.
 type SetupCode struct {
 	Action  string
@@ -81,11 +79,6 @@ type SetupProblem struct {
 	Again       string   // where it goes on; may be empty
 	AgainText   string
 	Switch      string // POST: signs in with another account; may be empty
-}
-
-// NoSuchPage is the answer for a page that is not there, or not for everybody.
-func NoSuchPage() Problem {
-	return Problem{Status: http.StatusNotFound, Title: "There is no such page", Text: "The address may be mistyped."}
 }
 
 func (SetupCode) about() about { return about{name: "setup-code", posts: true} }

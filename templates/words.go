@@ -2,9 +2,7 @@ package templates
 
 import (
 	"errors"
-	"fmt"
 	"html/template"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -22,8 +20,9 @@ const shownBytes = 32 << 10
 
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"action": action, "ago": ago, "day": day, "days": days, "initial": initial, "lines": lines, "message": message, "parts": parts, "rd": rd,
-		"show": show, "stamp": stamp, "statusText": http.StatusText, "wait": wait, "web": web,
+		"action": action, "code": code, "face": face, "glyphs": glyphs, "host": host, "initial": initial, "lines": lines, "linkPlace": linkPlace, "message": message,
+		"minutes": minutes, "parts": parts, "qr": drawQR, "rd": rd, "seconds": seconds, "show": show, "spelled": spelled, "stamp": stamp, "strong": strong,
+		"trouble": trouble, "web": web,
 	}
 }
 
@@ -43,6 +42,10 @@ func action(address string) (string, error) {
 	}
 	return address, nil
 }
+
+// seconds is a time that is left in whole seconds, minutes in whole minutes and one at least: never longer than it is otherwise.
+func seconds(d time.Duration) int { return int(max(d, 0) / time.Second) }
+func minutes(seconds int) int     { return max(seconds/60, 1) }
 
 // rd is an address, or a sealed text, to carry through a form: whoever receives it checks it again, and takes no more than 4096 bytes.
 func rd(address string) string {
@@ -119,48 +122,7 @@ func initial(name string) string {
 	return ""
 }
 
-func day(t time.Time) string   { return t.Format("2 January 2006") }
 func stamp(t time.Time) string { return t.Format(time.RFC3339) }
 
-// ago is how long ago something was, in words, never longer than it is.
-func ago(t time.Time) string {
-	count := func(n int, one, many string) string {
-		if n == 1 {
-			return one + " ago"
-		}
-		return fmt.Sprintf("%d\u00a0%s ago", n, many)
-	}
-	switch d := time.Since(t); {
-	case d < time.Minute: // also where a clock was set back
-		return "just now"
-	case d < time.Hour:
-		return count(int(d/time.Minute), "a minute", "minutes")
-	case d < 24*time.Hour:
-		return count(int(d/time.Hour), "an hour", "hours")
-	default:
-		return count(int(d/(24*time.Hour)), "a day", "days")
-	}
-}
-
-func days(n int) string {
-	if n == 1 {
-		return "a day"
-	}
-	return fmt.Sprintf("%d\u00a0days", n)
-}
-
-// wait is a time to wait in words, never shorter than it is.
-func wait(seconds int) string {
-	switch {
-	case seconds <= 0:
-		return "in a few minutes"
-	case seconds == 1:
-		return "in a second"
-	case seconds < 90:
-		return fmt.Sprintf("in %d\u00a0seconds", seconds)
-	case seconds < 90*60:
-		return fmt.Sprintf("in %d\u00a0minutes", (seconds+59)/60)
-	default:
-		return fmt.Sprintf("in %d\u00a0hours", (seconds+3599)/3600)
-	}
-}
+// face is a person's picture as an address within the page, "" for none.
+func face(picture []byte) template.URL { return pictureURL(picture, 2<<10) }

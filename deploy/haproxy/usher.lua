@@ -1,6 +1,7 @@
 -- Usher for HAProxy: asks Usher about a request, by HAProxy's own HTTP client. It needs no other Lua module.
 --
 --   global:   lua-load-per-thread /etc/haproxy/usher.lua
+--             tune.bufsize 65536
 --   backend:  http-request lua.usher http://127.0.0.1:4181/auth/haproxy
 --             http-request deny deny_status 503 unless { var(txn.usher_passed) -m bool }
 --

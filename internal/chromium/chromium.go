@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -46,4 +48,12 @@ func Start(t *testing.T, options ...chromedp.ExecAllocatorOption) context.Contex
 		t.Fatal(err)
 	}
 	return ctx
+}
+
+// Scripts lets a tab run scripts, or not.
+func Scripts(run bool) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !run})
+		return chromedp.Void{}, err
+	}
 }

@@ -4,6 +4,7 @@
   var place = document.getElementById("waiting"), line = document.getElementById("status");
   // A PIN that was approved lives for about ten seconds more: never wait for longer than a part of that.
   var step = 2000, slowest = 5000, last = new Date().getTime() + 35 * 60000; // a PIN at Plex lives for 30 minutes
+  var left = document.getElementById("left"), over = left && new Date().getTime() + 1000 * left.getAttribute("data-seconds");
   var timer = 0, request = null, misses = 0, done = false;
 
   function say(name) {
@@ -31,7 +32,7 @@
   }
   function answer(said) {
     if (said.state === "ok" || said.state === "denied") return move(said.next, "ok");
-    if (said.state === "expired") return move(place.getAttribute("data-again-url"), "ended");
+    if (said.state === "expired") return move(said.next, "ended");
     if (said.state !== "pending") return miss();
     misses = 0;
     say("pending");
@@ -59,6 +60,13 @@
     if (r) r.abort();
   }
 
+  function count() {
+    var rest = Math.max(0, Math.ceil((over - new Date().getTime()) / 1000)), seconds = rest % 60;
+    left.textContent = left.getAttribute("data-left").replace("{time}", Math.floor(rest / 60) + (seconds < 10 ? ":0" : ":") + seconds);
+    if (rest && !done) setTimeout(count, 1000);
+  }
+
+  if (left) count();
   line.setAttribute("data-pending", line.textContent);
   document.addEventListener("visibilitychange", function () { if (document.hidden) pause(); else ask(); });
   window.addEventListener("pagehide", pause);
