@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -87,6 +88,64 @@ func TestReadmeShowsTheRecipes(t *testing.T) {
 			t.Errorf("the block from %s is not in it:\n%s", b[1], b[2])
 		}
 	}
+}
+
+// TestPicturesAreThere: those that documents show, of those of every page, which together stay small.
+func TestPicturesAreThere(t *testing.T) {
+	t.Parallel()
+	documents, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, document := range append(documents, "README.md") {
+		for _, picture := range regexp.MustCompile(`<img src="([^"]*)"|!\[[^]]*\]\(([^)]*)\)`).FindAllStringSubmatch(fileOf(t, ".", document), -1) {
+			shown++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(document), picture[1]+picture[2])); err != nil {
+				t.Errorf("%s: %v", document, err)
+			}
+		}
+	}
+	if shown < 2 {
+		t.Errorf("%d pictures are shown", shown)
+	}
+	var size int64
+	pictures, err := os.ReadDir("docs/screenshots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, picture := range pictures {
+		info, err := picture.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	if size > 1_500_000 {
+		t.Errorf("the pictures have %d bytes", size)
+	}
+	for _, kind := range pageKinds(t) {
+		for _, screen := range []string{"phone", "desktop"} {
+			if found, err := filepath.Glob("docs/screenshots/" + kind + "*-" + screen + ".webp"); err != nil || len(found) == 0 {
+				t.Errorf("no picture of %s on a %s; make screenshots", kind, screen)
+			}
+		}
+	}
+}
+
+// pageKinds are the names of all kinds of pages.
+func pageKinds(t *testing.T) (kinds []string) {
+	t.Helper()
+	files, err := filepath.Glob("templates/html/*.html")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if strings.Contains(fileOf(t, ".", file), `{{define "heading"}}`) {
+			kinds = append(kinds, strings.TrimSuffix(filepath.Base(file), ".html"))
+		}
+	}
+	return kinds
 }
 
 // TestReadmeLinks: every relative link leads to a file that is there.
