@@ -11,7 +11,7 @@ import (
 
 const (
 	chartDays  = 30
-	maxRulings = 50 // shown on the front page
+	maxRulings = 20 // shown on the front page
 )
 
 func (o *Office) front(v *visit) {

@@ -17,8 +17,8 @@ import (
 	"usher/templates"
 )
 
-// pageSize is how many rows of a long list one page has.
-const pageSize = 50
+// pageSize is how many rows of a long list one page has: with them it stays below 40 kB.
+const pageSize = 18
 
 // Admin is who administers, and where. That they are an administrator, and that their forms are their own, the caller has
 // made sure of.

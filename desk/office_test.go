@@ -513,7 +513,7 @@ func TestWhatHappenedIsFilteredAndPaged(t *testing.T) {
 				t.Fatalf("%q never ends", query)
 			}
 		}
-		if n != want || pages != max(1, (want+49)/50) {
+		if n != want || pages != max(1, (want+17)/18) {
 			t.Errorf("%q: %d events on %d pages, want %d", query, n, pages, want)
 		}
 	}

@@ -8,8 +8,11 @@ import (
 	"usher/templates"
 )
 
-// lastEvents is how many events a person's own page shows.
-const lastEvents = 10
+// Bounds of what a person's own page shows.
+const (
+	lastEvents = 8
+	maxOwn     = 7 // devices, and keys; the others are a page away
+)
 
 // person shows somebody: anybody with an id, known here or not.
 func (o *Office) person(v *visit) {
@@ -33,10 +36,18 @@ func (o *Office) person(v *visit) {
 		shown := o.shownRuling(ruling)
 		page.Ruling = &shown
 	}
-	for _, s := range o.cfg.Store.ByAccount(v.id) {
+	devices, keys := o.cfg.Store.ByAccount(v.id), o.cfg.Store.Keys(v.id)
+	whose := "?q=" + strconv.FormatInt(v.id, 10)
+	if page.MoreDevices = max(0, len(devices)-maxOwn); page.MoreDevices > 0 {
+		page.AllDevices = v.Base + officePath + "/devices" + whose
+	}
+	if page.MoreKeys = max(0, len(keys)-maxOwn); page.MoreKeys > 0 {
+		page.AllKeys = v.Base + officePath + "/keys" + whose
+	}
+	for _, s := range devices[:len(devices)-page.MoreDevices] {
 		page.Devices = append(page.Devices, o.shownDevice(s, v, templates.OfficeName{}))
 	}
-	for _, k := range o.cfg.Store.Keys(v.id) {
+	for _, k := range keys[:len(keys)-page.MoreKeys] {
 		page.Keys = append(page.Keys, shownKey(k, templates.OfficeName{}))
 	}
 	events, err := o.cfg.Store.Events(session.EventFilter{Account: v.id, Limit: lastEvents})

@@ -76,18 +76,21 @@ type OfficePersonRow struct {
 // OfficePerson is the page of one person. Its forms are POSTs to Post with the field do and, where one of several is meant, id.
 type OfficePerson struct {
 	Office
-	Post       string
-	Person     Person
-	Tier       string
-	Libraries  string
-	Allowed    bool   // by the policy for what no rule names
-	Why        string // what that decision comes from
-	Ruling     *OfficeRuling
-	MayRule    bool // not the owner, and not themselves
-	Devices    []OfficeDevice
-	Keys       []OfficeKey
-	Events     []OfficeEvent
-	MoreEvents string // address of all
+	Post      string
+	Person    Person
+	Tier      string
+	Libraries string
+	Allowed   bool   // by the policy for what no rule names
+	Why       string // what that decision comes from
+	Ruling    *OfficeRuling
+	MayRule   bool // not the owner, and not themselves
+	Devices   []OfficeDevice
+	Keys      []OfficeKey
+	// How many there are besides, and where.
+	MoreDevices, MoreKeys int
+	AllDevices, AllKeys   string
+	Events                []OfficeEvent
+	MoreEvents            string // address of all
 }
 
 // OfficeDevice is a session, and OfficeKey a key. Who is empty on the person's own page.
