@@ -118,7 +118,9 @@ func (s *Server) checkPerson(w http.ResponseWriter, r *http.Request, f *family, 
 		s.auditSome(s.undecideds, r, a.host, about(who, session.EventAccess, resultUndecided, reasonSilent))
 		page := templates.Unavailable{Again: a.url(), RetrySeconds: retrySeconds}
 		if f.redirects && a.isPage(r.Header) && !cred.keyed { // the page about a refusal decides by the same policy, and counts
-			page.Retry = withTry(s.refusedAt(site, site.comeBack(a), s.refused(a, q, who, c, v)), 1)
+			why := s.refused(a, q, who, c, v)
+			why.Open = true
+			page.Retry = withTry(s.refusedAt(site, site.comeBack(a), why), 1)
 		}
 		s.undecided(w, r, f, a.isPage(r.Header), page)
 		return

@@ -25,6 +25,7 @@ type refusal struct {
 	Host    string
 	Account int64
 	Request string // its id
+	Open    bool   // it was undecided: what comes of it is not written down yet
 	verdict policy.Verdict
 }
 
@@ -117,6 +118,13 @@ func (s *Server) refusedPage(w http.ResponseWriter, r *http.Request, site Site) 
 		why.verdict.Reason = policy.NoMatch
 	case why.verdict.Reason == policy.Undecided:
 		s.silent(w, r, again)
+		return
+	case why.Open: // decided now; the address that follows is that of any refusal
+		e := refusedAccess(who, reasonWord(why.verdict.Reason), why.Request)
+		e.App, e.Address = why.Host, s.cfg.Proxies.client(r)
+		s.record(e)
+		why.Open = false
+		see(w, s.refusedAt(site, back, why))
 		return
 	case why.Request == "":
 		why.Request = newRequestID()

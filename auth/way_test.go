@@ -411,7 +411,12 @@ func TestTryingAgainForLibraries(t *testing.T) {
 		if at := casey.get(films).Header.Get("Location"); at != page {
 			t.Errorf("what is shared leads to %q", at)
 		}
-		says(t, casey.get(music), http.StatusForbidden, "No access to this app")
+		res := casey.get(music)
+		says(t, casey.get(res.Header.Get("Location")), http.StatusForbidden, "No access to this app")
+		says(t, casey.get(res.Header.Get("Location")), http.StatusForbidden, "No access to this app")
+		if n := strings.Count(w.log.String(), "event=access result=refused user_id=70010001 user=casey app=app.example.com "); res.StatusCode != http.StatusSeeOther || n != 1 {
+			t.Errorf("%s, and %d refusals are written down, want 1", res.Status, n)
+		}
 	})
 }
 
