@@ -67,9 +67,15 @@ func (tv *television) do(actions ...chromedp.Action[chromedp.Void]) {
 func (tv *television) press(key, focused string) {
 	tv.t.Helper()
 	tv.do(chromedp.KeyEvent(key))
-	at, err := chromedp.Run(tv.tab, chromedp.Evaluate[string](`(e => (e.closest("label") || e).textContent.trim())(document.activeElement)`))
-	if err != nil || at != focused {
-		tv.t.Fatalf("the focus is on %.80q, want %q, %v", at, focused, err)
+	tv.want(focused, `(e => (e.closest("label") || e).textContent.trim())(document.activeElement)`)
+}
+
+// want asks the page.
+func (tv *television) want(answer, script string) {
+	tv.t.Helper()
+	got, err := chromedp.Run(tv.tab, chromedp.Evaluate[string](script))
+	if err != nil || got != answer {
+		tv.t.Fatalf("%s: %q, want %q, %v", script, got, answer, err)
 	}
 }
 
@@ -95,7 +101,9 @@ func TestTelevision(t *testing.T) {
 		tv.do(chromedp.EmulateViewport(1280, 720), chromedp.Navigate(tv.base+"/login?rd=/"))
 		tv.press(kb.ArrowDown, "Continue with Plex")
 		tv.press(kb.ArrowDown, "Keep me signed in for 30\u00a0days")
+		tv.want("form unsent", `addEventListener("submit", () => document.title = "form sent"); document.title = "form unsent"`)
 		tv.press(kb.Enter, "Keep me signed in for 30\u00a0days") // no longer
+		tv.want("form unsent", "document.title")
 		tv.press(kb.ArrowDown, "Use another device")
 		tv.press(kb.ArrowUp, "Keep me signed in for 30\u00a0days")
 		tv.press(kb.ArrowDown, "Use another device")

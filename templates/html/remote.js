@@ -32,4 +32,8 @@
     e.preventDefault();
     to.focus();
   });
+  // Some older browsers submit the form here, whatever became of the keydown.
+  document.addEventListener("keypress", function (e) {
+    if (e.keyCode === 13 && e.target.type === "checkbox") e.preventDefault();
+  });
 }());
