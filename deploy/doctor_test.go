@@ -28,7 +28,7 @@ type weaker struct {
 // weaknesses are the lines that protect, by proxy. A proxy joins with a row here and one in echoes.
 func weaknesses() map[string][]weaker {
 	return map[string][]weaker{
-		"nginx": append(inNginx("usher-location.conf", "usher-server.conf", "usher-answers.conf"),
+		"nginx": append(inNginx("usher-location.conf", "usher-server.conf", "usher-answers.conf", "$remote_addr"),
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-For $remote_addr;", ""}, "forwarded X-Forwarded-For", ""},
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-Host $http_host;", ""}, "forwarded X-Forwarded-Host", ""},
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-Proto $scheme;", ""}, "forwarded X-Forwarded-Proto", ""}),
@@ -68,9 +68,9 @@ func weaknesses() map[string][]weaker {
 			{edit{"usher.lua", `txn.http:req_del_header("authorization")`, ""}, "key Authorization", ""},
 			{edit{"usher.lua", `txn.http:req_del_header("x-usher-key")`, ""}, "key X-Usher-Key", ""},
 		},
-		"swag": append(inNginx("usher-server.conf", "usher-server.conf", "usher-location.conf"),
+		"swag": append(inNginx("usher-server.conf", "usher-server.conf", "usher-location.conf", "$remote_addr"),
 			weaker{edit{"usher.subdomain.conf", `if ($uri ~ "^/auth/") { return 404; }`, ""}, "", "it is about the sign-in host, and the doctor asks the app's alone"}),
-		"nginx-proxy-manager": append(inNginx("advanced.conf", "advanced.conf", "advanced.conf"),
+		"nginx-proxy-manager": append(inNginx("advanced.conf", "advanced.conf", "advanced.conf", "$realip_remote_addr"),
 			weaker{edit{"advanced.conf", "proxy_set_header X-Forwarded-Host $http_host;", ""}, "forwarded X-Forwarded-Host", ""},
 			weaker{edit{"pages.conf", `if ($uri ~ "^/auth/") { return 404; }`, ""}, "", "it is about the sign-in host, and the doctor asks the app's alone"}),
 		"caddy-docker-proxy": {
@@ -87,7 +87,7 @@ func weaknesses() map[string][]weaker {
 }
 
 // inNginx are the lines that protect in every recipe for nginx, in the files of one.
-func inNginx(asks, server, answers string) []weaker {
+func inNginx(asks, server, answers, client string) []weaker {
 	return []weaker{
 		{edit{asks, "auth_request /__usher;", ""}, "open", ""},
 		{edit{server, "internal;", ""}, "check", ""},
@@ -95,7 +95,7 @@ func inNginx(asks, server, answers string) []weaker {
 		{edit{server, "proxy_set_header X-Original-Method $request_method;", ""}, "told X-Original-Method", ""},
 		{edit{server, "proxy_set_header X-Original-URL $scheme://$http_host$request_uri;", ""}, "told X-Original-URL", ""},
 		{edit{server, "proxy_set_header X-Original-URL $scheme://$http_host$request_uri;", "proxy_set_header X-Original-URL $scheme://$http_x_forwarded_host$request_uri;"}, "told X-Forwarded-Host", ""},
-		{edit{server, "proxy_set_header X-Forwarded-For $remote_addr;", ""}, "", "it decides whose address the log names and whose budget a sign-in costs, and no answer shows it"},
+		{edit{server, "proxy_set_header X-Forwarded-For " + client + ";", ""}, "", "it decides whose address the log names and whose budget a sign-in costs, and no answer shows it"},
 		{edit{answers, "proxy_set_header Remote-User   $usher_user;", ""}, "identity Remote-User", ""},
 		{edit{answers, "proxy_set_header Remote-Name   $usher_name;", ""}, "identity Remote-Name", ""},
 		{edit{answers, "proxy_set_header Remote-Email  $usher_email;", ""}, "identity Remote-Email", ""},

@@ -37,7 +37,13 @@ type envoyFilter struct {
 	Name   string
 	Config struct {
 		Mutations struct {
-			Request []struct{ Remove string } `yaml:"request_mutations"`
+			Request []struct {
+				Remove string
+				Append struct {
+					Action string `yaml:"append_action"`
+					Header struct{ Key, Value string }
+				}
+			} `yaml:"request_mutations"`
 		}
 		HTTPService struct {
 			PathPrefix string `yaml:"path_prefix"`
@@ -206,6 +212,13 @@ func (e *envoy) pass(w http.ResponseWriter, r *http.Request, f envoyFilter) bool
 			if strings.EqualFold(name, m.Remove) {
 				delete(r.Header, name)
 			}
+		}
+		if m.Append.Action != "" {
+			if m.Append.Action != "OVERWRITE_IF_EXISTS_OR_ADD" || m.Append.Header.Value != "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%" {
+				e.t.Errorf("%+v is more than this stand-in does", m.Append)
+			}
+			peer, _, _ := net.SplitHostPort(r.RemoteAddr)
+			r.Header.Set(m.Append.Header.Key, peer)
 		}
 	}
 	if f.Config.HTTPService.PathPrefix == "" {

@@ -19,8 +19,9 @@ func npmRecipe() proxy {
 }
 
 // runNPM runs nginx with what Nginx Proxy Manager's image writes around the Advanced tab of a proxy host, reduced
-// to what touches it: the forwarding address, its proxy.conf, "Block Common Exploits", "Cache Assets", a custom
-// location, the place for Let's Encrypt, and the switch "HTTP/2 Support".
+// to what touches it: the server for names that no other has, the networks whose X-Real-IP is believed, the forwarding
+// address, its proxy.conf, "Block Common Exploits", "Cache Assets", a custom location, the place for Let's Encrypt, and
+// the switch "HTTP/2 Support".
 func runNPM(t *testing.T, h *house, site string) *process {
 	dir := folder(t)
 	write(t, filepath.Join(dir, "conf.d", "include", "proxy.conf"), `add_header X-Served-By $host;
@@ -50,7 +51,9 @@ proxy_pass $forward_scheme://$server:$port$request_uri;
 			"owner": uncomment(t, app, "auth_request /__usher/owner;"),
 		}
 	}
-	var sites []string
+	fallback := filepath.Join(dir, "conf.d", "default.conf")
+	write(t, fallback, fmt.Sprintf("server { listen %s ssl; server_name localhost; ssl_reject_handshake on; return 444; }\n", h.front))
+	sites := []string{fallback}
 	for name, advanced := range hosts {
 		host, port, err := net.SplitHostPort(h.app.Listener.Addr().String())
 		if name == "auth" {
@@ -86,7 +89,8 @@ proxy_pass $forward_scheme://$server:$port$request_uri;
 `, host, port, h.front, name, h.ca.dir, dir, advanced))
 		sites = append(sites, path)
 	}
-	return startNginx(t, dir, "", sites)
+	// The image's networks are the private ones; the tests' clients come from loopback.
+	return startNginx(t, dir, "set_real_ip_from 127.0.0.0/8; real_ip_header X-Real-IP; real_ip_recursive on;", sites)
 }
 
 // uncomment takes the "#" before a line that a recipe offers.

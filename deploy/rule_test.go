@@ -31,6 +31,14 @@ const rules = `- host: app.usher.test
 - host: app.usher.test
   method: DELETE
   allow: owner
+- host: app.usher.test
+  path: /far
+  network: 10.99.0.0/16
+  bypass: true
+- host: app.usher.test
+  path: /near
+  network: 127.0.0.0/8
+  bypass: true
 `
 
 // plain is a target that is one path below /api/v3 to whoever reads it.
@@ -162,6 +170,35 @@ func ruleOtherHosts(t *testing.T, h *house, g guests) {
 		if n := h.app.reached("/admin/of-another-host"); n != 0 {
 			t.Fatalf("%s: the app was reached, %s", other, res.Status)
 		}
+	}
+}
+
+// ruleForgedAddress: a rule for a network, the log and a sign-in go by the address that the proxy saw, though all of
+// these come from a network whose proxies are trusted.
+func ruleForgedAddress(t *testing.T, h *house, g guests) {
+	const far = "10.99.7.7"
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Envoy-External-Address", "Cf-Connecting-Ip", "True-Client-Ip", "Forwarded"} {
+		value := far
+		if name == "Forwarded" {
+			value = "for=" + far
+		}
+		for spelling, forged := range forgeries(name, value) {
+			if got := g.nobody.get(h.url("app", "/far"), asScript, forged); got.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s (%s): got %s, want 401", name, spelling, got.Status)
+			}
+		}
+		forged := http.Header{name: {value}}
+		if got := g.casey.get(h.url("owner", "/far"), asScript, forged); got.StatusCode != http.StatusForbidden {
+			t.Errorf("casey at the owner's app, %s: got %s, want 403", name, got.Status)
+		}
+		if got := g.casey.get(h.url("auth", "/api/session"), asScript, forged); got.StatusCode != http.StatusOK || strings.Contains(got.body, far) {
+			t.Errorf("casey's session, %s: got %s\n%s", name, got.Status, got.body)
+		}
+	}
+	notReached(t, h, "/far")
+	g.nobody.get(h.url("app", "/near"), asScript).arrival(t)
+	if log := h.usher.log.String(); strings.Contains(log, far) {
+		t.Errorf("the log names an address that somebody made up:\n%s", log)
 	}
 }
 

@@ -58,6 +58,7 @@ func TestRecipes(t *testing.T) {
 				{"a rule lets through what it names, and nothing else", ruleRefuses},
 				{"no spelling of a path gets around its rule", rulePaths},
 				{"no other host name gets around its rule", ruleOtherHosts},
+				{"no client chooses its address", ruleForgedAddress},
 				{"forged identity where a rule lets through", ruleForged},
 				{"a rule lets through unseen", ruleLetsThrough},
 				{"a WebSocket passes", webSocket},

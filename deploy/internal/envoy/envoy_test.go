@@ -50,13 +50,20 @@ func TestRecipe(t *testing.T) {
 }
 
 // removed: every identity header is taken away before a check, also with dots for dashes; those with underscores
-// are dropped by the listener.
+// are dropped by the listener. X-Forwarded-For is the client's address alone, not what it sent with that appended.
 func removed(t *testing.T, f *hcm.HttpFilter) {
 	var m mutation.HeaderMutation
 	into(t, f.GetTypedConfig(), &m)
 	var gone []string
+	alone := false
 	for _, r := range m.GetMutations().GetRequestMutations() {
 		gone = append(gone, r.GetRemove())
+		set := r.GetAppend()
+		alone = alone || set.GetAppendAction() == core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD &&
+			set.GetHeader().GetKey() == "x-forwarded-for" && set.GetHeader().GetValue() == "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+	}
+	if !alone {
+		t.Error("a client's x-forwarded-for may pass")
 	}
 	for _, name := range []string{"x-original-url", "x-rewrite-url"} {
 		if !slices.Contains(gone, name) {
