@@ -64,12 +64,12 @@ func TestEveryState(t *testing.T) {
 		"another device":                       {walk: (*walker).usesAnotherDevice},
 		"somebody else is watching":            {walk: (*walker).isWatchedBySomebodyElse},
 	} {
+		if s.window == nil {
+			s.window = window
+		}
 		for how, scripts := range map[string]bool{"with JavaScript": true, "without JavaScript": false} {
 			t.Run(name+", "+how, func(t *testing.T) {
 				t.Parallel()
-				if s.window == nil {
-					s.window = window
-				}
 				s.walk(newWalker(t, s.window, scripts, s.change))
 			})
 		}
