@@ -1,7 +1,7 @@
 // Package chromium gives a test a headless browser of its own.
 //
 // The browser resolves *.usher.localhost and *.usher.test to loopback, asks
-// nobody outside, and ends with the test. Where no browser is installed the
+// nobody outside, also no proxy that the environment names, and ends with the test. Where no browser is installed the
 // test is skipped, but fails where CI=true: a test that silently stays away
 // proves nothing.
 package chromium
@@ -35,7 +35,7 @@ func Start(t *testing.T, options ...chromedp.ExecAllocatorOption) context.Contex
 	}
 	options = append(append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-sync", true), chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("host-resolver-rules", "MAP *.usher.localhost 127.0.0.1, MAP *.usher.test 127.0.0.1, MAP usher.test 127.0.0.1"),
 	), options...)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // for a machine that does much else
