@@ -97,7 +97,11 @@ func TestBackupRefuses(t *testing.T) {
 	want(with(env, "USHER_SECRET=short"), 2, "USHER_SECRET", fresh)
 	if os.Getuid() == 0 {
 		self := filepath.Join(t.TempDir(), "usher")
-		if err := errors.Join(os.Link(os.Args[0], self), os.Chmod(filepath.Dir(filepath.Dir(self)), 0o755)); err != nil {
+		err := os.Link(os.Args[0], self)
+		for _, path := range []string{self, filepath.Dir(self), filepath.Dir(filepath.Dir(self))} { // whatever the umask is
+			err = errors.Join(err, os.Chmod(path, 0o755))
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(self, "backup", fresh)
