@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -128,15 +131,24 @@ func (p *process) await(address string, status int) *http.Response {
 	}
 }
 
-// freeAddress is a loopback address that nobody listens on.
+// freePort is the last one that freeAddress has given out. A system gives out higher ones by itself, from 32768 at the least:
+// what listens on such a one would now and then be in the way of a program that is still starting.
+var freePort atomic.Int32
+
+func init() { freePort.Store(16384 + rand.Int32N(12<<10)) }
+
+// freeAddress is a loopback address that nobody listens on, and no other test was given.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort.Add(1)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func TestServesAndStops(t *testing.T) {

@@ -2,10 +2,13 @@ package deploy_test
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -109,13 +112,22 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// freeAddress is a loopback address that nobody listens on.
+// freePort is the last one that freeAddress has given out. A system gives out higher ones by itself, from 32768 at the least:
+// what listens on such a one would now and then be in the way of a program that is still starting.
+var freePort atomic.Int32
+
+func init() { freePort.Store(16384 + rand.Int32N(12<<10)) }
+
+// freeAddress is a loopback address that nobody listens on, and no other test was given.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort.Add(1)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
