@@ -26,7 +26,7 @@ screenshots:
 # -timeout leaves room for building Caddy and Traefik when the build cache is cold.
 test: tools fmt vet vuln
 	go test -race -timeout 60m ./...
-	go test -run '^(TestCheckStaysCheap|TestRefreshStaysCheap|TestColdStart)$$' . ./auth  # the race detector would be measured with them
+	go test -run '^(TestCheckStaysCheap|TestRefreshStaysCheap|TestColdStart|TestTenThousandPeople)$$' . ./auth ./desk  # the race detector would be measured with them
 
 # A C compiler for -race, nginx and HAProxy for the recipes, Chromium for the pages, fail2ban for its filter, npm for axe-core.
 # policy-rc.d keeps apt from starting what it installs.
