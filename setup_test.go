@@ -424,7 +424,10 @@ func TestCodeIsPrinted(t *testing.T) {
 	p.awaitLog("address=https://auth.example.com/setup code=")
 	p.await("http://"+listen+"/healthz", http.StatusOK)
 	p.cmd.Process.Signal(syscall.SIGUSR1)
-	for len(codeInLog.FindAllString(p.errOut.String(), -1)) < 2 {
+	for late := time.Now().Add(20 * time.Second); len(codeInLog.FindAllString(p.errOut.String(), -1)) < 2; {
+		if time.Now().After(late) {
+			t.Fatal("no second code is printed")
+		}
 		p.await("http://"+listen+"/healthz", http.StatusOK)
 	}
 	codes := codeInLog.FindAllString(p.errOut.String(), -1)

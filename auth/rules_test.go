@@ -472,6 +472,7 @@ func TestRefusalsAreExplainedByTheirRules(t *testing.T) {
 			}
 		}
 	})
+	refused := 0
 	for range 300 {
 		res := casey.check("traefik", page, http.Header{"Accept": nil})
 		var said struct {
@@ -480,6 +481,7 @@ func TestRefusalsAreExplainedByTheirRules(t *testing.T) {
 		if res.StatusCode != http.StatusForbidden || json.NewDecoder(res.Body).Decode(&said) != nil {
 			continue
 		}
+		refused++
 		if e, err := w.usher.Explain(auth.Question{Request: said.ID}); err != nil || e.Result != "refused" {
 			t.Errorf("a refusal is explained as %s, %v", e.Result, err)
 			break
@@ -487,6 +489,9 @@ func TestRefusalsAreExplainedByTheirRules(t *testing.T) {
 	}
 	close(done)
 	swaps.Wait()
+	if refused == 0 {
+		t.Error("nobody was refused: this test looks at nothing")
+	}
 }
 
 // A proxy that does not say who asks has not said that it was the proxy

@@ -32,9 +32,9 @@ func runCaddyLabels(t *testing.T, h *house, site string) *process {
 		maps.DeleteFunc(usher, func(name, _ string) bool { return strings.HasPrefix(name, "caddy_0") })
 	}
 	text := caddyfile(t, usher)
-	for name, service := range labels.Services {
+	for _, name := range slices.Sorted(maps.Keys(labels.Services)) {
 		if name != "usher" {
-			text += caddyfile(t, service.Labels)
+			text += caddyfile(t, labels.Services[name].Labels)
 		}
 	}
 	dir := t.TempDir()

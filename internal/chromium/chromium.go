@@ -35,10 +35,10 @@ func Start(t *testing.T, options ...chromedp.ExecAllocatorOption) context.Contex
 	}
 	options = append(append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-sync", true), chromedp.Flag("no-proxy-server", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-sync", true), chromedp.Flag("no-proxy-server", true), chromedp.Flag("lang", "en-US"),
 		chromedp.Flag("host-resolver-rules", "MAP *.usher.localhost 127.0.0.1, MAP *.usher.test 127.0.0.1, MAP usher.test 127.0.0.1"),
 	), options...)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // for a machine that does much else
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute) // it ends what hangs; a machine may do much else
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
