@@ -547,7 +547,7 @@ func (v *walker) usesAnotherDevice() {
 	if v.scripts {
 		left = "Time left: 1[45]:[0-9]{2}"
 	}
-	v.says("Enter this code at", left, "Only enter a code that you asked for yourself", "Asked for from 127.0.0.1, with Chrome")
+	v.says("Enter this code at", left, "Only enter a code that you asked for yourself", "Asked for from 127.0.0.1 with: Chrome")
 	code, err := chromedp.Run(v.tab, chromedp.TextContent(chromedp.CSS("p.code")))
 	if err != nil || len(code) != 4 {
 		v.t.Fatalf("the code is %q, %v", code, err)
