@@ -21,17 +21,28 @@ func (s *Server) pendingName() string {
 func (s *Server) pendingOf(r *http.Request, site Site) (pendingSignIn, bool) {
 	for _, c := range r.CookiesNamed(s.pendingName()) {
 		var p pendingSignIn
-		if s.pending.Open(c.Value, &p) == nil && p.Site == site.base() && p.PIN > 0 && time.Since(p.Made) < pinLife {
+		if s.pending.Open(c.Value, &p) == nil && p.Site == site.base() && p.From == s.pendingFrom(r) && p.PIN > 0 && time.Since(p.Made) < pinLife {
 			return p, true
 		}
 	}
 	return pendingSignIn{}, false
 }
 
-func (s *Server) setPending(w http.ResponseWriter, p pendingSignIn) {
+func (s *Server) setPending(w http.ResponseWriter, r *http.Request, p pendingSignIn) {
+	p.From = s.pendingFrom(r)
 	http.SetCookie(w, &http.Cookie{Name: s.pendingName(), Value: s.seal(s.pending, p), Path: "/", MaxAge: int(pinLife / time.Second),
 		Secure: !s.cfg.Insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	s.setWay(w, way{}) // outlives the sign-in: without it a browser that lost both keeps no cookies
+}
+
+// pendingFrom binds a sign-in to the browser's network as well, where its cookie
+// has no __Host- to its name: any app of the domain can plant one there, and whoever
+// goes on with that signs somebody else in.
+func (s *Server) pendingFrom(r *http.Request) string {
+	if !s.cfg.Insecure {
+		return ""
+	}
+	return network(s.cfg.Proxies.client(r)).String()
 }
 
 func (s *Server) clearPending(w http.ResponseWriter) {
@@ -62,7 +73,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request, site Site) {
 	case statePending:
 		p, _ := s.pendingOf(r, site)
 		s.write(w, r, http.StatusOK, templates.Waiting{
-			Poll: site.pollAddress(back), Again: site.loginPage(back), Host: back.hostName(), Left: time.Until(p.Made.Add(pinLife)),
+			Poll: site.pollAddress(back, p), Again: site.loginPage(back), Host: back.hostName(), Left: time.Until(p.Made.Add(pinLife)),
 			Continue: s.signInURL(site, p, back),
 		})
 	case stateUnavailable:
@@ -79,19 +90,28 @@ func (s *Server) expired(w http.ResponseWriter, r *http.Request, site Site, back
 		s.lost(w, r, http.StatusGone, site, back, templates.NoCookies)
 		return
 	}
-	s.write(w, r, http.StatusGone, templates.Expired{Again: site.loginPage(back), Action: site.base() + "/login", Return: back.String(), Keep: s.cfg.Lifetime,
-		FormAction: []string{originOf(s.cfg.PlexAuth)}})
+	page := templates.Expired{Again: site.loginPage(back), Action: site.base() + "/login", Return: back.String(), Keep: s.cfg.Lifetime,
+		FormAction: []string{originOf(s.cfg.PlexAuth)}}
+	if s.cfg.BrowserPIN {
+		page.PINs = s.cfg.Plex.PINURL()
+	}
+	s.write(w, r, http.StatusGone, page)
 }
 
-// pollAddress is where a page asks how far its sign-in is.
-func (s Site) pollAddress(back Return) string {
-	return s.base() + "/login/poll?rd=" + url.QueryEscape(back.String())
+// pollAddress is where a page asks how far its sign-in is. It tells of which one,
+// by the moment in which that began, for another tab may begin another.
+func (s Site) pollAddress(back Return, p pendingSignIn) string {
+	return s.base() + "/login/poll?rd=" + url.QueryEscape(back.String()) + "&begun=" + p.begun()
 }
 
 // poll tells the waiting page how far its own browser's sign-in is.
 func (s *Server) poll(w http.ResponseWriter, r *http.Request, site Site) {
 	back := site.returnFrom(r)
-	out := s.progress(w, r, site)
+	out := outcome{state: stateExpired}
+	p, ok := s.pendingOf(r, site)
+	if begun := r.URL.Query().Get("begun"); !ok || begun == "" || begun == p.begun() {
+		out = s.progress(w, r, site)
+	} // else another tab has begun anew: what this page shows leads nowhere
 	next := back.String()
 	switch out.state {
 	case stateExpired: // says so

@@ -68,7 +68,7 @@ func (s *Server) confirmHanded(r *http.Request, site Site, id int64, code string
 	case !s.signIns.add(id): // somebody has had it before
 		return p, "under way already"
 	}
-	return pendingSignIn{PIN: pin.ID, Code: pin.Code, Made: pin.ExpiresAt.Add(-pinLife), Site: site.base()}, ""
+	return pendingSignIn{PIN: pin.ID, Code: pin.Code, Made: pin.ExpiresAt.Add(-pinLife), Site: site.base(), Own: true}, ""
 }
 
 // fromOwnPage reports whether a browser vouches that a form is a page's of this

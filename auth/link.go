@@ -31,7 +31,7 @@ func (s *Server) startLink(w http.ResponseWriter, r *http.Request, site Site) {
 		}
 	}
 	p.Keep, p.Renewed = keep(r), 0
-	s.setPending(w, p)
+	s.setPending(w, r, p)
 	see(w, site.linkPage(back))
 }
 
@@ -80,7 +80,7 @@ func (s *Server) linkPage(w http.ResponseWriter, r *http.Request, site Site) {
 func (s *Server) showLink(w http.ResponseWriter, r *http.Request, site Site, back Return, p pendingSignIn) {
 	page := templates.Link{
 		Code: p.Code, Left: time.Until(p.Ends), Host: back.hostName(),
-		Poll: site.pollAddress(back), Here: site.linkPage(back), Back: site.loginPage(back),
+		Poll: site.pollAddress(back, p), Here: site.linkPage(back), Back: site.loginPage(back),
 		Action: site.base() + "/login/device", Return: back.String(), Keep: p.Keep,
 	}
 	page.Browser, page.System = browserOf(r.UserAgent())
@@ -133,7 +133,7 @@ func (s *Server) overLink(w http.ResponseWriter, r *http.Request, site Site, bac
 		next.Keep, next.Renewed = p.Keep, p.Renewed+1
 		one.heir = &next
 	}
-	s.setPending(w, *one.heir)
+	s.setPending(w, r, *one.heir)
 	s.showLink(w, r, site, back, *one.heir)
 }
 

@@ -131,7 +131,12 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, site Site) 
 		return
 	}
 	p, ok := s.pendingOf(r, site)
-	if !ok || p.Link || !s.signIns.reusable(r.Context(), p) {
+	if ok = ok && !p.Link && s.signIns.reusable(r.Context(), p); !ok || !p.Own { // Plex warns of one of the server's
+		if own, handed := s.handedPIN(r, site); handed {
+			p, ok = own, true
+		}
+	}
+	if !ok {
 		var err error
 		if p, err = s.newPIN(r, site); err != nil {
 			s.noPIN(w, r, site, err, again)
@@ -139,7 +144,7 @@ func (s *Server) startSignIn(w http.ResponseWriter, r *http.Request, site Site) 
 		}
 	}
 	p.Keep = keep(r)
-	s.setPending(w, p)
+	s.setPending(w, r, p)
 	see(w, s.signInURL(site, p, back))
 }
 
@@ -206,9 +211,6 @@ var errHadBefore = errors.New("plex.tv made a PIN that it had made before, or to
 
 // newPIN is one that nobody has had before.
 func (s *Server) newPIN(r *http.Request, site Site) (pendingSignIn, error) {
-	if p, ok := s.handedPIN(r, site); ok {
-		return p, nil
-	}
 	pin, err := s.cfg.Plex.CreatePIN(r.Context())
 	if err != nil {
 		return pendingSignIn{}, err

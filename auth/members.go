@@ -14,38 +14,46 @@ import (
 // maxHomes bounds how many lists of members are remembered.
 const maxHomes = 1000
 
-// homes remember for a moment who is in a Plex Home, by its admin: a page that is
-// loaded again and again asks plex.tv once.
+// homes remember for a moment who is in a Plex Home, by its admin, or that
+// plex.tv did not say: a page that is loaded again and again, or often at once,
+// asks plex.tv once.
 type homes struct {
 	mu sync.Mutex
-	m  map[int64]home
+	m  map[int64]*home
 }
 
+// home is an answer. ready is closed once the rest is known.
 type home struct {
-	at      time.Time
+	token   plex.Token // that asked: a newer one asks anew
+	from    time.Time
+	ready   chan struct{}
 	members []plex.HomeUser
+	err     error
 }
 
-func newHomes() *homes { return &homes{m: map[int64]home{}} }
+func newHomes() *homes { return &homes{m: map[int64]*home{}} }
 
 func (h *homes) of(ctx context.Context, client *plex.Client, account int64, token plex.Token) ([]plex.HomeUser, error) {
 	h.mu.Lock()
-	known, ok := h.m[account]
+	one, ok := h.m[account]
+	if ok = ok && one.token == token && time.Since(one.from) < anew; !ok {
+		if len(h.m) >= maxHomes {
+			clear(h.m)
+		}
+		one = &home{token: token, from: time.Now(), ready: make(chan struct{})}
+		h.m[account] = one
+	}
 	h.mu.Unlock()
-	if ok && time.Since(known.at) < anew {
-		return known.members, nil
+	if !ok {
+		one.members, one.err = client.HomeUsers(context.WithoutCancel(ctx), token)
+		close(one.ready)
 	}
-	members, err := client.HomeUsers(ctx, token)
-	if err != nil {
-		return nil, err
+	select {
+	case <-one.ready:
+		return one.members, one.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.m) >= maxHomes {
-		clear(h.m)
-	}
-	h.m[account] = home{time.Now(), members}
-	return members, nil
 }
 
 func (h *homes) forget(account int64) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,11 +32,17 @@ type pendingSignIn struct {
 	Made time.Time
 	Site string // base of the site where it began
 	Keep bool   // stay signed in when the browser closes
+	Own  bool   // the browser made the PIN
+	From string // its network, where a sibling host can plant the cookie
 
 	Link    bool      // a code that the browser shows, for plex.tv/link
 	Ends    time.Time // when that runs out
 	Renewed int       // how many codes went before it since a person asked for one
 }
+
+// begun tells a browser's sign-ins from one another. It is no secret, as the PIN's
+// own number may be.
+func (p pendingSignIn) begun() string { return strconv.FormatInt(p.Made.UnixMilli(), 36) }
 
 // state is how far a sign-in is, as the polling page reads it.
 type state string

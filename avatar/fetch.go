@@ -31,7 +31,7 @@ func standIn(plex string) (*url.URL, error) {
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil, errors.New("avatar: the address of plex.tv must look like https://plex.tv")
 	}
-	if u.Scheme == "https" && u.Host == "plex.tv" {
+	if name := strings.ToLower(u.Hostname()); u.Scheme == "https" && (name == "plex.tv" || strings.HasSuffix(name, ".plex.tv")) {
 		return nil, nil
 	}
 	return u, nil

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -103,10 +104,17 @@ func (p *Pages) Match(chosen, acceptLanguage string) Language {
 		acceptLanguage = acceptLanguage[:maxAccept]
 		acceptLanguage = acceptLanguage[:max(0, strings.LastIndexByte(acceptLanguage, ','))]
 	}
-	wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	known := slices.DeleteFunc(strings.Split(acceptLanguage, ","), func(one string) bool { // one unknown tag must not hide the others
+		_, _, err := language.ParseAcceptLanguage(one)
+		return err != nil
+	})
+	wanted, _, err := language.ParseAcceptLanguage(strings.Join(known, ","))
 	if err != nil || len(wanted) == 0 {
 		return english
 	}
-	_, i, _ := p.languages.matcher().Match(wanted...)
+	_, i, sure := p.languages.matcher().Match(wanted...)
+	if sure == language.No { // it names one all the same, such as Russian for Bulgarian
+		return english
+	}
 	return p.languages.all[i]
 }

@@ -90,6 +90,7 @@ type Expired struct {
 	Action, Return string
 	Keep           time.Duration
 	FormAction     []string
+	PINs           string // as in [SignIn]
 }
 
 // Loss is which cookie got lost, and where.
@@ -331,7 +332,11 @@ func (p Link) about() about {
 	return about{name: "link", script: pollScript, connects: "'self'"}
 }
 func (p Expired) about() about {
-	return about{name: "expired", posts: p.Action != "", leadsTo: p.FormAction, returns: p.Return}
+	a := about{name: "expired", posts: p.Action != "", leadsTo: p.FormAction, returns: p.Return}
+	if source, ok := pathSource(p.PINs); ok && a.posts {
+		a.script, a.connects = pinScript, source
+	}
+	return a
 }
 func (CookieLost) about() about { return about{name: "cookie-lost"} }
 func (p Framed) about() about   { return about{name: "framed", framedBy: p.Frames} }

@@ -52,6 +52,7 @@
     button.setAttribute("aria-busy", "true");
     try { ask(); } catch (x) { send(null); }
   });
+  form.addEventListener("submit", stop); // by the other button: what is asked for this one must not take its place
   window.addEventListener("pagehide", stop);
   window.addEventListener("pageshow", function (e) {
     if (!e.persisted) return; // back from Plex: from the start, with a new PIN

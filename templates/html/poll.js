@@ -3,10 +3,12 @@
   "use strict";
   var place = document.getElementById("waiting"), line = document.getElementById("status");
   // A PIN that was approved lives for about ten seconds more: never wait for longer than a part of that.
-  var step = 2000, slowest = 5000, last = new Date().getTime() + 35 * 60000; // a PIN at Plex lives for 30 minutes
-  var left = document.getElementById("left"), over = left && new Date().getTime() + 1000 * left.getAttribute("data-seconds");
+  var step = 2000, slowest = 5000, asks = 1050; // more than the 30 minutes that a PIN at Plex lives for
+  var left = document.getElementById("left"), over = left && now() + 1000 * left.getAttribute("data-seconds");
   var timer = 0, request = null, misses = 0, done = false;
 
+  // A television may learn the time while this runs: what has passed is not read from its clock where that can be.
+  function now() { return window.performance && performance.now ? performance.now() : new Date().getTime(); }
   function say(name) {
     var text = line.getAttribute("data-" + name);
     if (text && line.textContent !== text) line.textContent = text;
@@ -40,7 +42,7 @@
   }
   function ask() {
     if (done || request || document.hidden) return;
-    if (new Date().getTime() > last) return end("ended");
+    if (--asks < 0) return end("ended");
     var r = request = new XMLHttpRequest(), said = null;
     r.open("GET", place.getAttribute("data-poll-url"), true);
     r.timeout = 15000;
@@ -61,7 +63,7 @@
   }
 
   function count() {
-    var rest = Math.max(0, Math.ceil((over - new Date().getTime()) / 1000)), seconds = rest % 60;
+    var rest = Math.max(0, Math.ceil((over - now()) / 1000)), seconds = rest % 60;
     left.textContent = left.getAttribute("data-left").replace("{time}", Math.floor(rest / 60) + (seconds < 10 ? ":0" : ":") + seconds);
     if (rest && !done) setTimeout(count, 1000);
   }
