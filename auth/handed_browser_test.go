@@ -41,16 +41,7 @@ func TestPINOfTheBrowser(t *testing.T) {
 		"switched off":                                 {off: true, own: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &world{t: t, plex: plextest.Start(t), log: &logBuffer{}, file: filepath.Join(t.TempDir(), "usher.db")}
-			front := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.usher.ServeHTTP(rw, r) }))
-			_, port, _ := net.SplitHostPort(front.Listener.Addr().String())
-			base := "http://auth.usher.test:" + port
-			w.start(func(s *setup) {
-				s.BrowserPIN, s.Insecure, s.urls = !c.off, true, []string{base}
-				s.transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext}
-			})
-			front.Start()
-			t.Cleanup(front.Close)
+			w, base := overHTTP(t, !c.off, func(*http.Request) {})
 			w.plex.SetCORS(c.cors)
 			if c.fault.Name != "" {
 				w.plex.Fail(plextest.CreatePIN, c.fault)
@@ -105,5 +96,57 @@ func TestPINOfTheBrowser(t *testing.T) {
 			steps(chromedp.Click(chromedp.CSS(`[data-person="casey"]`), chromedp.NodeVisible), chromedp.WaitVisible(chromedp.CSS(".who")))
 			w.wantSessions(casey, 1)
 		})
+	}
+}
+
+// overHTTP is an Usher that a browser can go to, and where it is. before is called with each request.
+func overHTTP(t *testing.T, browserPIN bool, before func(*http.Request)) (w *world, base string) {
+	w = &world{t: t, plex: plextest.Start(t), log: &logBuffer{}, file: filepath.Join(t.TempDir(), "usher.db")}
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		before(r)
+		w.usher.ServeHTTP(rw, r)
+	}))
+	_, port, _ := net.SplitHostPort(front.Listener.Addr().String())
+	base = "http://auth.usher.test:" + port
+	w.start(func(s *setup) {
+		s.BrowserPIN, s.Insecure, s.urls = browserPIN, true, []string{base}
+		s.transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext}
+	})
+	front.Start()
+	t.Cleanup(front.Close)
+	return w, base
+}
+
+// Who presses the second button, while the PIN of the first is still asked for, gets what the second is for.
+func TestTheOtherButtonTakesTheFirstOnesPlace(t *testing.T) {
+	// Not parallel, as TestPINOfTheBrowser.
+	window := chromium.Start(t)
+	answered := make(chan struct{}) // the question of the first
+	_, base := overHTTP(t, true, func(r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost && r.URL.Path == "/login/device":
+			<-answered
+		case r.Method == http.MethodPost:
+			t.Errorf("POST %s", r.URL.Path)
+		}
+	})
+	tab, cancel := context.WithTimeout(window, 30*time.Second)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(tab, chromedp.Navigate(base+"/login?rd=/")); err != nil {
+		t.Fatal(err)
+	}
+	const both = `new Promise(over => {
+		const real = XMLHttpRequest;
+		XMLHttpRequest = function () { const r = new real(); r.addEventListener("loadend", () => over(r.status)); return r; };
+		document.getElementById("continue").click();
+		document.querySelector("[formaction]").click();
+	})`
+	_, err := chromedp.Run(tab, chromedp.Evaluate[int](both, chromedp.EvalAwaitPromise))
+	close(answered)
+	if err == nil {
+		err = chromedp.Do(tab, chromedp.WaitVisible(chromedp.CSS(".code")))
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -239,6 +241,70 @@ func TestHandedPINIsUsedOnce(t *testing.T) {
 	if log := w.log.String(); strings.Contains(log, handed.Code) || strings.Contains(log, "test-token-") {
 		t.Error("a secret is in the log")
 	}
+}
+
+// Plex warns of a PIN of the server's: one that the browser has made since is the better one.
+func TestHandedPINTakesThePlaceOfTheServersOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, asksItself)
+	b := w.browser()
+	first := w.codeIn(b.post(site+"/login", url.Values{"rd": {"/"}}))
+	handed := w.makePIN(clientID)
+	res := b.post(site+"/login", handed.form())
+	if got := w.codeIn(res); got == first || got != handed.Code {
+		t.Error("it is not used")
+	}
+	if w.codeIn(b.post(site+"/login", url.Values{"rd": {"/"}})) != handed.Code { // without script after all
+		t.Error("it is not used again")
+	}
+	b.get(b.approve(res.Header.Get("Location"), "casey"))
+	w.wantSessions(casey, 1)
+}
+
+// The page of a sign-in that is over asks for the next PIN as the sign-in page does.
+func TestThePageOfASignInThatIsOverAsksPlexItself(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*setup){"on": asksItself, "off": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, change)
+			b := w.browser()
+			b.begin("/")
+			w.plex.Advance(time.Hour)
+			over, login := b.get(callback), b.get(site+"/login")
+			body := text(over)
+			if over.StatusCode != http.StatusGone {
+				t.Fatalf("%s\n%s", over.Status, body)
+			}
+			offers := regexp.MustCompile(`data-pins="([^"]*)"`)
+			own, like := offers.FindStringSubmatch(body), offers.FindStringSubmatch(text(login))
+			if on := change != nil; on != (own != nil) || !slices.Equal(own, like) {
+				t.Errorf("it asks %q, the sign-in page %q", own, like)
+			}
+			for _, directive := range []string{"connect-src", "script-src"} {
+				if got, want := directiveOf(over, directive), directiveOf(login, directive); got != want {
+					t.Errorf("%q, that of the sign-in page is %q", got, want)
+				}
+			}
+			if got := directiveOf(over, "connect-src"); change != nil && got != "connect-src "+w.plex.URL+"/api/v2/pins" {
+				t.Errorf("%q", got)
+			}
+			handed := w.makePIN(clientID)
+			if got := w.codeIn(b.post(site+"/login", handed.form())); (got == handed.Code) != (change != nil) {
+				t.Error("what it hands over is not taken, or should not be")
+			}
+		})
+	}
+}
+
+// directiveOf is a directive of a page's policy, "" for none.
+func directiveOf(res *http.Response, name string) string {
+	for d := range strings.SplitSeq(res.Header.Get("Content-Security-Policy"), "; ") {
+		if strings.HasPrefix(d, name+" ") {
+			return d
+		}
+	}
+	return ""
 }
 
 func TestHandedPINGoesToOneOfMany(t *testing.T) {

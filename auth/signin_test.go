@@ -3,9 +3,11 @@ package auth_test
 import (
 	"context"
 	"encoding/json"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +65,7 @@ func state(t *testing.T, res *http.Response) string {
 	if !slices.Contains([]string{"pending", "ok", "denied", "expired", "unavailable"}, body.State) {
 		t.Errorf("poll says %q, which no page knows", body.State)
 	}
-	if !strings.HasPrefix(body.Next, "https://") {
+	if u, err := url.Parse(body.Next); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		t.Errorf("poll leads to %q, which is not absolute", body.Next)
 	}
 	return body.State
@@ -193,6 +195,59 @@ func TestACookieOfAnotherHostDoesNotCountInOverlayMode(t *testing.T) {
 	if res := w.raw(http.MethodGet, "https://one.example.com/_usher/api/session", session); res.StatusCode != http.StatusOK {
 		t.Errorf("the session at its host: %s", res.Status)
 	}
+}
+
+// Without https the cookie has no __Host- to its name, and any app of the domain can plant one: whoever goes on with a
+// sign-in that somebody else began signs that one in.
+func TestASignInThatWasPlantedIsNotTaken(t *testing.T) {
+	t.Parallel()
+	const lan = "http://auth.home.lan"
+	insecure := func(s *setup) { s.urls, s.Insecure = []string{lan}, true }
+	form := url.Values{"rd": {"/"}}
+	for name, from := range map[string][2]string{
+		"another address":         {"203.0.113.66", "203.0.113.7"},
+		"another network of IPv6": {"2001:db8:0:7::1", "2001:db8:0:8::1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, insecure)
+				attacker, victim := w.browser(), w.browser()
+				attacker.from, victim.from = from[0], from[1]
+				begun := attacker.post(lan+"/login", form)
+				victim.jar.SetCookies(mustParse(t, lan), begun.Cookies())
+				if res := victim.get(lan + "/login/poll"); state(t, res) != "expired" {
+					t.Error("what was planted is gone on with")
+				}
+				victim.jar.SetCookies(mustParse(t, lan), begun.Cookies())
+				own := victim.post(lan+"/login", form)
+				if w.codeIn(own) == w.codeIn(begun) {
+					t.Error("the victim approves the attacker's PIN")
+				}
+				victim.approve(own.Header.Get("Location"), "casey")
+				if res := attacker.get(lan + "/login/poll"); state(t, res) != "pending" || setsSession(res) {
+					t.Error("the attacker is signed in as the victim")
+				}
+				attacker.approve(begun.Header.Get("Location"), "mallory")
+				if res := victim.get(lan + "/login/poll"); state(t, res) != "ok" || !setsSession(res) {
+					t.Error("the victim is not signed in")
+				}
+				w.wantSessions(casey, 1)
+				w.wantSessions(mallory, 0)
+			})
+		})
+	}
+	t.Run("the same network", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, insecure)
+		b := w.browser()
+		b.from = "2001:db8:0:7::1"
+		b.approve(b.post(lan+"/login", form).Header.Get("Location"), "casey")
+		b.from = "2001:db8:0:7:ffff::1" // as browsers change it every day
+		if res := b.get(lan + "/login/poll"); state(t, res) != "ok" || !setsSession(res) {
+			t.Error("it is not gone on with")
+		}
+	})
 }
 
 func TestManyAskAtTheMomentOfApproval(t *testing.T) {
@@ -577,6 +632,55 @@ func TestASecondTabGetsTheSamePIN(t *testing.T) {
 		if third := b.begin("/"); fragment(t, third).Get("code") == fragment(t, first).Get("code") {
 			t.Error("a PIN of eleven minutes is handed out again")
 		}
+	})
+}
+
+var pollURL = regexp.MustCompile(`data-poll-url="([^"]*)"`)
+
+// pollOf is where a waiting page, or one with a code, asks how far its sign-in is.
+func pollOf(t *testing.T, page string) string {
+	t.Helper()
+	found := pollURL.FindStringSubmatch(page)
+	if found == nil {
+		t.Fatalf("it does not ask: %s", page)
+	}
+	return html.UnescapeString(found[1])
+}
+
+// A page whose sign-in was given up for another one's in the same browser would wait for ever, or go on with what its
+// person has not approved.
+func TestATabWhoseSignInWasGivenUpIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		b := w.browser()
+		forward := b.begin("/")
+		first := pollOf(t, text(b.get(callback)))
+		time.Sleep(time.Minute)
+		b.begin("/two") // the same PIN
+		want := func(address, want string) {
+			t.Helper()
+			if got := state(t, b.get(address)); got != want {
+				t.Errorf("%s: %s, want %s", address, got, want)
+			}
+		}
+		want(first, "pending")
+		b.post(site+"/login/device", url.Values{"rd": {"/"}})
+		page := text(b.get(site + "/login/device"))
+		second := pollOf(t, page)
+		want(first, "expired")
+		want(second, "pending")
+		want(poll, "pending") // of a page from before, which does not say what it waits for
+		b.approve(forward, "mallory")
+		want(first, "expired")
+		if err := w.plex.Approve(code(page), "casey"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		want(second, "ok")
+		want(first, "ok") // the browser is signed in
+		b.is(casey)
+		w.wantSessions(mallory, 0)
 	})
 }
 

@@ -443,6 +443,66 @@ func TestWhoPage(t *testing.T) {
 	}
 }
 
+// A page that is loaded again and again, or often at once, costs plex.tv one question, whatever it answers.
+func TestMembersAreAskedForOnce(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		fault  plextest.Fault
+		status int
+	}{
+		"an answer":          {status: 200},
+		"refused":            {plextest.Forbidden(), 303},
+		"signed out":         {plextest.Unauthorized(), 303},
+		"too many":           {plextest.TooMany(0), 429},
+		"an error":           {plextest.ServerError(), 503},
+		"nothing, September": {plextest.EmptyNotFound(), 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil)
+				b := w.signedIn("robin")
+				release := make(chan struct{})
+				if tt.fault.Name == "" {
+					w.plex.Fail(plextest.HomeUsers, plextest.Until(release))
+				} else {
+					w.plex.Fail(plextest.HomeUsers, tt.fault)
+				}
+				var all sync.WaitGroup
+				for range 20 {
+					all.Go(func() {
+						if res := b.get(whoURL); res.StatusCode != tt.status {
+							t.Errorf("%s, want %d", res.Status, tt.status)
+						}
+					})
+				}
+				synctest.Wait()
+				close(release)
+				all.Wait()
+				b.get(whoURL)
+				want := func(n int) {
+					t.Helper()
+					if got := w.plex.Requests(plextest.HomeUsers); got != n {
+						t.Errorf("plex.tv was asked %d times, want %d", got, n)
+					}
+				}
+				want(1)
+				time.Sleep(11 * time.Second)
+				b.get(whoURL)
+				want(2)
+				// Who signs in again has a new token, and waits for nothing.
+				w.plex.Heal()
+				w.plex.RotateTokens(true)
+				b.signIn("robin", "/")
+				if res := b.get(whoURL); res.StatusCode != http.StatusOK {
+					t.Errorf("with a newer token: %s", res.Status)
+				}
+				want(3)
+			})
+		})
+	}
+}
+
 // The PIN of a member is in no log and no address of ours, and no page shows it
 // again.
 func TestThePINOfAMemberIsNowhere(t *testing.T) {

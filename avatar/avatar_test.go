@@ -76,6 +76,35 @@ func TestStandInAlone(t *testing.T) {
 	sooner(t, faces, "http://127.0.0.1:9/users/x/avatar")
 }
 
+// Whatever name plex.tv is asked by, its pictures are at plex.tv; a stand-in's are at the stand-in alone.
+func TestWhatIsPlexItself(t *testing.T) {
+	t.Parallel()
+	for plex, itself := range map[string]bool{
+		"https://plex.tv":               true,
+		"https://plex.tv:443":           true,
+		"https://clients.plex.tv":       true,
+		"https://Clients.Plex.TV":       true,
+		"https://plex.tv.evil.example":  false,
+		"https://evilplex.tv":           false,
+		"https://plex.tv@evil.example":  false,
+		"https://evil.example/plex.tv":  false,
+		"https://evil.example#.plex.tv": false,
+		"http://plex.tv":                false,
+	} {
+		t.Run(plex, func(t *testing.T) {
+			t.Parallel()
+			faces := newFaces(t, plex, func(*http.Request) (*http.Response, error) { return answer(200, picturePNG(t)), nil })
+			if !itself {
+				if faces.Of(t.Context(), casey) != nil {
+					t.Error("plex.tv is asked for a picture")
+				}
+				return
+			}
+			sooner(t, faces, casey)
+		})
+	}
+}
+
 func TestAnswersThatAreNotShown(t *testing.T) {
 	t.Parallel()
 	good := picturePNG(t)

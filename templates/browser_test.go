@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"usher/internal/chromium"
@@ -84,6 +85,26 @@ func TestInChromium(t *testing.T) {
 			t.Errorf("at %s, %v", where, err)
 		}
 	})
+	t.Run("a clock that jumps ends nothing", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		ctx := tab(t)
+		const jumps = `{ let n = 0; const real = Date; Date = class extends real { constructor() { super(real.now() + 1e11 * n++); } }; }`
+		if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: jumps}); err != nil {
+			t.Fatal(err)
+		}
+		const left = `new Promise(r => new MutationObserver(() => r(document.getElementById("left").textContent)).observe(document.getElementById("left"), {childList: true}))`
+		if err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/wait")); err != nil {
+			t.Fatal(err)
+		}
+		if told, err := chromedp.Run(ctx, chromedp.Evaluate[string](left, chromedp.EvalAwaitPromise)); err != nil || !strings.Contains(told, "29:") {
+			t.Errorf("time left: %q, %v", told, err)
+		}
+		s.next.Store(new(s.app))
+		if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS("#app"))); err != nil {
+			t.Errorf("the page no longer asks: %v", err)
+		}
+	})
 	t.Run("without script the page asks again by itself", func(t *testing.T) {
 		t.Parallel()
 		s := newSite(t)
@@ -103,7 +124,7 @@ func TestInChromium(t *testing.T) {
 type site struct {
 	url, app      string
 	post, referer atomic.Pointer[string]
-	next          atomic.Pointer[string] // where the second poll leads
+	next          atomic.Pointer[string] // where the second poll leads, or a later one
 	polls, waits  atomic.Int32
 	again         chan struct{} // closed when the waiting page is asked for the second time
 }
@@ -148,17 +169,18 @@ func newSite(t *testing.T) *site {
 		if s.waits.Add(1) == 2 {
 			close(s.again)
 		}
-		err := pages.Write(w, http.StatusOK, templates.Waiting{Poll: s.url + "/poll", Again: s.url + "/login", Continue: plex.URL}, templates.Reader{})
+		err := pages.Write(w, http.StatusOK, templates.Waiting{Poll: s.url + "/poll", Again: s.url + "/login", Continue: plex.URL, Left: 30 * time.Minute}, templates.Reader{})
 		if err != nil {
 			t.Error(err)
 		}
 	})
 	mux.HandleFunc("GET /poll", func(w http.ResponseWriter, r *http.Request) {
-		if s.polls.Add(1) < 2 {
+		next := s.next.Load()
+		if s.polls.Add(1) < 2 || next == nil {
 			fmt.Fprint(w, `{"state":"pending"}`)
 			return
 		}
-		fmt.Fprintf(w, `{"state":"ok","next":%q}`, *s.next.Load())
+		fmt.Fprintf(w, `{"state":"ok","next":%q}`, *next)
 	})
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(page("refused"))

@@ -49,6 +49,14 @@ func TestMatch(t *testing.T) {
 		"Arabic of Egypt":                  {"", "ar-EG", "ar"},
 		"Ukrainian is not Russian":         {"", "uk,ru;q=0.5", "uk"},
 		"Korean in capitals":               {"", "KO-kr", "ko"},
+		"Bulgarian is not Russian":         {"", "bg", "en"},
+		"Serbian is not Russian":           {"", "sr-RS,sr;q=0.9", "en"},
+		"Macedonian is not Russian":        {"", "mk", "en"},
+		"Bulgarian, then German":           {"", "bg-BG,bg;q=0.9,de;q=0.8", "de"},
+		"traditional Chinese alone":        {"", "zh-TW", "zh-CN"},
+		"a tag that nobody knows, German":  {"", "xx,de", "de"},
+		"German, a tag that nobody knows":  {"", "de, xx;q=0.9", "de"},
+		"tags that nobody knows":           {"", "xx, yy;q=0.5", "en"},
 	} {
 		if got := pages.Match(tt.chosen, tt.accept); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)

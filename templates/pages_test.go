@@ -201,6 +201,9 @@ func TestContentSecurityPolicy(t *testing.T) {
 				if page.Action != "" {
 					want["form-action"] = "'self' https://app.plex.tv https://photos.example.com"
 				}
+				if page.PINs != "" {
+					want["connect-src"] = "https://plex.tv/api/v2/pins"
+				}
 			case templates.SignIn:
 				want["form-action"] = "'self' https://app.plex.tv"
 				if page.Return != "" {
