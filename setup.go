@@ -116,7 +116,11 @@ func (set settings) storer(ctx context.Context) (storeFunc, error) {
 			return err
 		}
 		defer a.close()
-		return a.apply(s)
+		if err := a.apply(s); err != nil {
+			return err
+		}
+		a.current().server.Audit(session.Event{Kind: session.EventSetUp, Result: session.ResultDone, Reason: desk.ByCommand, Account: s.Owner})
+		return nil
 	}, nil
 }
 

@@ -87,6 +87,7 @@ func (a *app) newDesk() (err error) {
 		Port: listenPort(a.env.listen), Fixed: a.env.fixed(), Plex: a.client, PlexAuth: a.env.plexAuth, Keys: a.keys, Pages: a.pages, Log: a.log,
 		Person: auth.Person, InForce: a.inForce, Stored: a.known, Apply: a.apply, Renewed: a.renewed,
 		Audit: func(e session.Event) { a.current().server.Audit(e) },
+		Live:  func(id string) bool { _, ok := a.store.Live(id); return ok },
 	}
 	for _, site := range a.env.sites {
 		config.Sites = append(config.Sites, desk.Site{URL: site.URL(), Domain: site.CookieDomain()})

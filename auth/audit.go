@@ -133,8 +133,13 @@ func (s *Server) TokenRejected(account int64) error {
 	return s.cfg.Store.EndAll(account)
 }
 
-// Audit writes down what an administrator did.
-func (s *Server) Audit(e session.Event) { s.record(e) }
+// Audit writes down what an administrator did, with the name that apps get.
+func (s *Server) Audit(e session.Event) {
+	if e.Account > 0 && e.User != "" {
+		e.User = username(e.User, strconv.FormatInt(e.Account, 10))
+	}
+	s.record(e)
+}
 
 // AuditRules writes down that the rules file was read again: taken, or bad and not.
 func (s *Server) AuditRules(taken bool) {

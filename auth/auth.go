@@ -253,16 +253,37 @@ func (s *Server) routes() (http.Handler, error) {
 			})
 		}
 	}
-	guard := http.NewCrossOriginProtection()
+	next, err := s.guarded(mux)
+	return s.forwardedHost(next), err
+}
+
+// guarded refuses what another origin has a browser send. Each site trusts its own
+// origin alone, where a proxy has changed the host: at another one of ours apps may
+// share the origin, and same-site its pages' requests carry every cookie.
+func (s *Server) guarded(pages http.Handler) (http.Handler, error) {
+	guard := func() *http.CrossOriginProtection {
+		g := http.NewCrossOriginProtection()
+		g.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.problem(w, r, http.StatusForbidden, templates.Elsewhere)
+		}))
+		return g
+	}
+	own, others := map[string]http.Handler{}, guard().Handler(pages)
 	for _, site := range s.cfg.Sites {
-		if err := guard.AddTrustedOrigin(site.origin()); err != nil {
+		g := guard()
+		if err := g.AddTrustedOrigin(site.origin()); err != nil {
 			return nil, fmt.Errorf("%s: %w", site.base(), err)
 		}
+		own[site.origin()] = g.Handler(pages)
 	}
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.problem(w, r, http.StatusForbidden, templates.Elsewhere)
-	}))
-	return s.forwardedHost(guard.Handler(mux)), nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		site, _ := s.pageSite(r, s.baseOf(r))
+		next, ok := own[site.origin()]
+		if !ok {
+			next = others
+		}
+		next.ServeHTTP(w, r)
+	}), nil
 }
 
 // sitePage answers at one site.
@@ -293,6 +314,16 @@ func (s *Server) bases() []string {
 		}
 	}
 	return bases
+}
+
+// baseOf is the longest of the bases below which a request's path lies, "" for none.
+func (s *Server) baseOf(r *http.Request) (base string) {
+	for _, b := range s.bases() {
+		if len(b) > len(base) && strings.HasPrefix(r.URL.Path+"/", b+"/") {
+			base = b
+		}
+	}
+	return base
 }
 
 // forwardedHost gives a page request the host that the browser used, where a

@@ -53,7 +53,7 @@ func (s *Server) checkSetUp(w http.ResponseWriter, r *http.Request, f *family, t
 		s.badHeader(w, f, err)
 		return
 	}
-	a.policy, a.named = text, named
+	a.policy, a.named, a.proxied = text, named, true
 	q := s.request(r, &a)
 	bypass, choices, err := s.choose(a, q)
 	if err != nil {

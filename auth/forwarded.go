@@ -10,16 +10,17 @@ import (
 
 // asked is the request that a proxy asks about.
 type asked struct {
-	policy string // in the check's own address
-	named  bool   // there is one
-	method string
-	scheme string // http or https; ws and wss count as these
-	host   host
-	uri    string // path and query, as the client wrote them
-	path   policy.Path
-	odd    error         // the path cannot be read: nobody passes
-	rules  *policy.Rules // in force when it was asked
-	socket bool          // ws or wss
+	policy  string // in the check's own address
+	named   bool   // there is one
+	proxied bool   // a proxy asks, and nobody who only wants to know
+	method  string
+	scheme  string // http or https; ws and wss count as these
+	host    host
+	uri     string // path and query, as the client wrote them
+	path    policy.Path
+	odd     error         // the path cannot be read: nobody passes
+	rules   *policy.Rules // in force when it was asked
+	socket  bool          // ws or wss
 }
 
 // url is the address that was asked for.

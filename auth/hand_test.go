@@ -99,3 +99,28 @@ func stepsOf(e auth.Explanation) string {
 	}
 	return b.String()
 }
+
+// A policy that somebody only asks about lets nobody in anywhere.
+func TestExplainingAPolicyAdmitsNobody(t *testing.T) {
+	t.Parallel()
+	var told mailbox
+	w := newWorld(t, desked(t, &told))
+	mallory := w.signedIn("mallory")
+	if e, err := w.usher.Explain(auth.Question{User: "mallory", URL: page, Method: "GET", Policy: "anyone"}); err != nil || e.Result != "allowed" {
+		t.Fatalf("%+v %v", e, err)
+	}
+	if res := mallory.get("https://auth.example.com/keys"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("keys: %s", res.Status)
+	}
+	if said := text(mallory.get("https://auth.example.com/api/session")); !strings.Contains(said, `"allowed":false`) {
+		t.Error(said)
+	}
+	if w.signedIn("mallory"); len(told.take()) != 0 || strings.Contains(w.log.String(), "result=ok") {
+		t.Error("they signed in as somebody who may pass")
+	}
+	again := w.signedIn("mallory")
+	again.check("traefik/anyone", page, nil) // a proxy asks by it: now it is in use
+	if said := text(again.get("https://auth.example.com/api/session")); !strings.Contains(said, `"allowed":true`) {
+		t.Error(said)
+	}
+}

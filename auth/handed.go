@@ -73,7 +73,7 @@ func (s *Server) confirmHanded(r *http.Request, site Site, id int64, code string
 
 // fromOwnPage reports whether a browser vouches that a form is a page's of this
 // very site. http.CrossOriginProtection lets pass what bears neither of the two
-// headers, and what comes from our other sites: too little here.
+// headers: too little here.
 func fromOwnPage(r *http.Request, site Site) bool {
 	if said := r.Header["Sec-Fetch-Site"]; len(said) > 0 {
 		return len(said) == 1 && said[0] == "same-origin"

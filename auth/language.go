@@ -67,12 +67,7 @@ func (s *Server) standing(r *http.Request) (site Site, here Return, ok bool) {
 		site, ok = s.siteOf(a)
 		return site, site.comeBack(a), ok
 	}
-	base := ""
-	for _, b := range s.bases() {
-		if len(b) > len(base) && strings.HasPrefix(r.URL.Path+"/", b+"/") {
-			base = b
-		}
-	}
+	base := s.baseOf(r)
 	if site, ok = s.pageSite(r, base); !ok || r.URL.Path == base+languagePath {
 		return Site{}, Return{}, false
 	}

@@ -50,7 +50,7 @@ func (s *Server) office(base string) http.HandlerFunc {
 // the office does for those who do not administer: by how long an answer takes
 // nobody can tell one from the other.
 func (s *Server) unknownPage(w http.ResponseWriter, r *http.Request) {
-	if site, ok := s.pageSite(r, s.bases()[0]); ok && s.cfg.Office != nil {
+	if site, ok := s.pageSite(r, s.baseOf(r)); ok && s.cfg.Office != nil {
 		s.mayAdmin(r, site)
 	}
 	s.notFound(w, r)

@@ -168,6 +168,28 @@ func TestFormsFromElsewhereChangeNothing(t *testing.T) {
 	}
 }
 
+// Where pages live below a path apps share their origin. Its host may be of the same
+// site, so that a browser sends every cookie along.
+func TestFormsFromAnotherSiteOfOurs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *setup) {
+		withOffice(t, "")(s)
+		s.urls = []string{"https://auth.example.com", "https://app.media.example.com/_usher"}
+	})
+	robin := w.signedIn("robin")
+	for name, header := range map[string]http.Header{
+		"a browser":      {"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://app.media.example.com"}},
+		"an old browser": {"Sec-Fetch-Site": nil, "Origin": {"https://app.media.example.com"}},
+	} {
+		if res := robin.do(http.MethodPost, office+"/people", url.Values{"do": {"let-in"}}, header); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", name, res.Status)
+		}
+	}
+	if res := robin.do(http.MethodPost, office+"/people", nil, http.Header{"Sec-Fetch-Site": nil, "Origin": {"https://auth.example.com"}}); res.StatusCode != http.StatusOK {
+		t.Errorf("the page's own, in an old browser: %s", res.Status)
+	}
+}
+
 // Who loses what they are while at the desk is refused at the next click.
 func TestTheOfficeClosesAtOnce(t *testing.T) {
 	t.Parallel()

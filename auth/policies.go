@@ -16,8 +16,10 @@ type policies struct {
 	seen  map[string]policy.Policy
 }
 
-// parse reads a policy and refuses one that could never be decided.
-func (c *policies) parse(text string) (policy.Policy, error) {
+// parse reads a policy and refuses one that could never be decided. One is
+// remembered only where a proxy asks by it: what somebody only asks about is not in
+// use, and admits nobody.
+func (c *policies) parse(text string, inUse bool) (policy.Policy, error) {
 	c.mu.RLock()
 	p, ok := c.seen[text]
 	c.mu.RUnlock()
@@ -30,6 +32,9 @@ func (c *policies) parse(text string) (policy.Policy, error) {
 	}
 	if err != nil {
 		return policy.Policy{}, err
+	}
+	if !inUse {
+		return p, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

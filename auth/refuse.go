@@ -151,7 +151,7 @@ func (s *Server) openRefusal(sealed string, account int64) (refusal, bool) {
 
 // judgeAgain decides once more by the very policy that refused.
 func (s *Server) judgeAgain(why *refusal, who *plex.Answer) (passes bool) {
-	pol, err := s.policies.parse(why.Policy)
+	pol, err := s.policies.parse(why.Policy, false)
 	if why.Guests {
 		pol = pol.TakeGuests()
 	}

@@ -77,7 +77,7 @@ func (s *Server) choose(a asked, q policy.Request) (bypass *policy.Rule, choices
 		return nil, nil, nil
 	}
 	if a.named {
-		pol, err := s.policies.parse(a.policy)
+		pol, err := s.policies.parse(a.policy, a.proxied)
 		return nil, []policy.Choice{{Policy: pol}}, err
 	}
 	bypass, choices = a.rules.Choose(q, s.cfg.Policy)

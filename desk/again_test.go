@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"usher/desk"
 	"usher/plex/plextest"
 )
 
@@ -106,4 +107,39 @@ func TestWhoRunsSetUpAgain(t *testing.T) {
 	if len(w.audit) != 1 || w.audit[0].Kind != "set_up" || w.audit[0].Result != "begun" || w.audit[0].User != "robin" {
 		t.Errorf("%+v", w.audit)
 	}
+}
+
+// usher setup ends the code that was printed, and every set-up under way.
+func TestACommandEndsWhatWasBegun(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(*world) (*browser, string){
+		"a code":      func(w *world) (*browser, string) { return w.browser(), w.desk.NewCode() },
+		"by the code": func(w *world) (*browser, string) { return w.ticked(), "" },
+		"at the desk": func(w *world) (*browser, string) { return w.again(robinID), "" },
+	} {
+		w := newWorld(t, nil)
+		b, code := begin(w)
+		if _, err := w.desk.Command(t.Context(), []byte(`{"Token":"`+w.plex.Token("robin", clientID)+`","Servers":["`+plextest.Attic+`"],"Allow":"home"}`)); err != nil {
+			t.Fatal(err)
+		}
+		b.post("/setup/code", "code", code)
+		b.post("/setup/finish", "allow", "anyone")
+		if res := b.get("/setup"); res.StatusCode != http.StatusNotFound || w.setup().Allow != "home" || w.applied != 1 {
+			t.Errorf("%s: %s, %+v", name, res.Status, w.setup())
+		}
+	}
+}
+
+// Set-up from the desk ends with the session that began it.
+func TestSetUpFromTheDeskEndsWithTheSession(t *testing.T) {
+	t.Parallel()
+	live := true
+	w := newWorld(t, func(c *desk.Config) { c.Live = func(id string) bool { return live && id == "test-session" } })
+	b := w.againBy(robinID, "test-session")
+	b.wantTo("back from Plex", b.approve("robin"), "/setup")
+	b.wantTo("ticked", b.post("/setup/servers", "server", plextest.Attic), "/setup/people")
+	b.want("who may pass", b.open("/setup"), http.StatusOK, "Who may pass?")
+	live = false
+	b.post("/setup/finish", "allow", "anyone")
+	w.wantUntouched()
 }

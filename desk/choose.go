@@ -216,6 +216,9 @@ func (d *Desk) finish(w http.ResponseWriter, r *http.Request, v Visit, now *run)
 	}
 	d.cfg.Log.Info("set up", "owner", now.account.ID, "servers", len(now.ticked), "allow", d.cfg.InForce().Allow)
 	d.audit(v, session.ResultDone, "", now.account)
+	d.mu.Lock()
+	d.code = code{} // one that was printed meanwhile
+	d.mu.Unlock()
 	now.forget()
 	now.done = true
 	see(w, v.Base+path+"/done")

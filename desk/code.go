@@ -82,7 +82,7 @@ func (d *Desk) enter(w http.ResponseWriter, r *http.Request, v Visit) {
 	fits := d.code.fits(r.PostForm.Get("code"))
 	left := d.code.left
 	if fits {
-		d.run = newRun(0)
+		d.run = newRun(0, "")
 	}
 	now := d.run
 	d.mu.Unlock()

@@ -56,8 +56,11 @@ func (d *Desk) command(ctx context.Context, c Command) error {
 	if err := d.cfg.Apply(s); err != nil {
 		return err
 	}
+	d.mu.Lock()
+	d.code, d.run = code{}, nil // whoever was about to set up otherwise is too late
+	d.mu.Unlock()
 	d.cfg.Log.Info("set up by usher setup", "owner", s.Owner, "servers", len(s.Servers), "allow", d.cfg.InForce().Allow)
-	d.audit(Visit{}, session.ResultDone, byCommand, account)
+	d.audit(Visit{}, session.ResultDone, ByCommand, account)
 	return nil
 }
 

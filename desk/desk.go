@@ -98,6 +98,8 @@ type Config struct {
 	Renewed func(account int64, token plex.Token)
 	// Audit writes down what happened.
 	Audit func(session.Event)
+	// Live reports whether a session is not over; nil: every one is live.
+	Live func(session string) bool
 }
 
 // Desk serves the pages. [New] makes one; it may be used by several goroutines
@@ -172,6 +174,10 @@ func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, v Visit) bool {
 		// the browser has gone
 	default:
 		defer now.give()
+		if d.runOf(r) != now { // over since, while this waited
+			see(w, v.Base+path)
+			return true
+		}
 		serve(d, w, r, v, now)
 	}
 	return true
@@ -230,7 +236,7 @@ func plexContext(r *http.Request) (context.Context, context.CancelFunc) {
 const (
 	byCode    = "code"    // it was entered
 	atDesk    = "desk"    // the owner asked for it there
-	byCommand = "command" // usher setup
+	ByCommand = "command" // usher setup
 )
 
 func (d *Desk) audit(v Visit, result, reason string, account plex.Account) {

@@ -66,7 +66,7 @@ func (o *Office) changeFront(v *visit) {
 		v.back("nothing")
 		return
 	}
-	o.cfg.Setup.Again(v.w, Visit{Base: v.Base, Host: v.host, HTTPS: strings.HasPrefix(v.Base, "https:"), Client: v.Client}, account)
+	o.cfg.Setup.Again(v.w, Visit{Base: v.Base, Host: v.host, HTTPS: strings.HasPrefix(v.Base, "https:"), Client: v.Client}, account, v.Session)
 }
 
 // chart is the last days, today in the end, and the height of their bars in hundredths.

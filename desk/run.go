@@ -17,6 +17,7 @@ type run struct {
 	began time.Time // never changes
 	owner int64     // who alone may finish it, for they began it at the desk; 0: whoever owns a server; never changes
 	turn  chan struct{}
+	desk  string // id of the session by which it was begun at the desk, and with which it ends; "": by the code; never changes
 
 	pin     plex.PIN
 	made    time.Time
@@ -29,16 +30,16 @@ type run struct {
 	done    bool
 }
 
-func newRun(owner int64) *run {
-	return &run{id: rand.Text(), began: time.Now(), owner: owner, turn: make(chan struct{}, 1)}
+func newRun(owner int64, desk string) *run {
+	return &run{id: rand.Text(), began: time.Now(), owner: owner, desk: desk, turn: make(chan struct{}, 1)}
 }
 
 // Again begins a set-up without a code, for the owner, who is at the desk. They
 // sign in at Plex once more, and no other account will do: whoever has got hold of
-// their session alone makes nobody else the owner.
-func (d *Desk) Again(w http.ResponseWriter, v Visit, owner plex.Account) {
+// their session alone makes nobody else the owner. It ends with that session.
+func (d *Desk) Again(w http.ResponseWriter, v Visit, owner plex.Account, by string) {
 	d.mu.Lock()
-	d.run = newRun(owner.ID)
+	d.run = newRun(owner.ID, by)
 	now := d.run
 	d.mu.Unlock()
 	d.audit(v, session.ResultBegun, atDesk, owner)
@@ -89,7 +90,7 @@ func (d *Desk) setCookie(w http.ResponseWriter, v Visit, now *run) {
 func (d *Desk) runOf(r *http.Request) *run {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.run == nil || time.Since(d.run.began) >= life {
+	if d.run == nil || time.Since(d.run.began) >= life || d.run.desk != "" && d.cfg.Live != nil && !d.cfg.Live(d.run.desk) {
 		d.run = nil
 		return nil
 	}

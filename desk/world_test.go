@@ -225,9 +225,14 @@ func (w *world) begun() *browser {
 // again is a browser in which the owner at the desk has set-up run again.
 func (w *world) again(owner int64) *browser {
 	w.t.Helper()
+	return w.againBy(owner, "")
+}
+
+func (w *world) againBy(owner int64, session string) *browser {
+	w.t.Helper()
 	b := w.browser()
 	rec := httptest.NewRecorder()
-	w.desk.Again(rec, b.visit, plex.Account{ID: owner, Username: "owner"})
+	w.desk.Again(rec, b.visit, plex.Account{ID: owner, Username: "owner"}, session)
 	u, err := url.Parse(base)
 	if err != nil {
 		w.t.Fatal(err)
