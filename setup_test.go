@@ -18,6 +18,7 @@ import (
 
 	"usher/desk"
 	"usher/plex/plextest"
+	"usher/session"
 )
 
 // fresh is an Usher in this process that nobody has set up.
@@ -482,6 +483,32 @@ func TestConfigTellsOfSetUp(t *testing.T) {
 	told("while one serves")
 	if code, _, errOut := run1(t, append(env, "USHER_SECRET="+testSecret), "config"); code != 0 || !strings.Contains(errOut, "cannot be seen") || !strings.Contains(errOut, "no Usher with this secret") {
 		t.Errorf("with another secret: exit %d, %s", code, errOut)
+	}
+}
+
+// TestSetUpWhileNoneServesIsInTheHistory: whoever is made the owner by a command on
+// this machine is found there by the next Usher that serves.
+func TestSetUpWhileNoneServesIsInTheHistory(t *testing.T) {
+	f := newFresh(t, func(e *environment) { e.Listen = freeAddress(t) })
+	f.close()
+	set, err := newSettings(f.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set.generate(slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	store, err := set.storer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store(t.Context(), "test-token", desk.Setup{Servers: []desk.Server{{ID: plextest.Attic}}, Owner: 70010009, Token: "test-token", Allow: "shared"}); err != nil {
+		t.Fatal(err)
+	}
+	f.open()
+	all, err := f.app.store.Events(session.EventFilter{Kind: session.EventSetUp})
+	if err != nil || len(all) != 1 || all[0].Result != session.ResultDone || all[0].Reason != "command" || all[0].Account != 70010009 {
+		t.Errorf("%+v, %v", all, err)
 	}
 }
 

@@ -289,6 +289,31 @@ func TestASilentPlexIsOneFailedSignIn(t *testing.T) {
 	}
 }
 
+// What the desk, asks and set-up write names a person as apps get them: nobody is
+// taken for another because they call themselves that person's fallback.
+func TestNobodyPosesInWhatTheDeskWrites(t *testing.T) {
+	t.Parallel()
+	for user, want := range map[string]string{
+		"plex-70010001": "plex-70010007", "PLEX-70010001": "plex-70010007", "plex-": "plex-70010007", "casey\u200b": "plex-70010007", " casey": "plex-70010007",
+		"mallory": "mallory",
+	} {
+		w := newWorld(t, nil)
+		for _, kind := range []string{session.EventDesk, session.EventAsk, session.EventSetUp} {
+			w.usher.Audit(session.Event{Kind: kind, Result: session.ResultDone, Account: 70010007, User: user})
+		}
+		lines, said := audits(w.log.String()), " user="+want+" "
+		all, err := w.store.Events(session.EventFilter{})
+		if err != nil || len(all) != 3 || len(lines) != 3 {
+			t.Fatalf("%q: %d rows, %d lines, %v", user, len(all), len(lines), err)
+		}
+		for i, e := range all {
+			if e.User != want || !strings.Contains(lines[i], said) {
+				t.Errorf("%q of %s: %q, %s", user, e.Kind, e.User, lines[i])
+			}
+		}
+	}
+}
+
 // docs/audit.md has every event with every result and reason, shows lines that the
 // program writes, and nothing that it does not.
 func TestTheAuditPageIsTrue(t *testing.T) {
