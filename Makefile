@@ -20,6 +20,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o usher .
 
 screenshots:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { echo "make screenshots: needs Chromium" >&2; exit 1; }
 	rm -rf docs/screenshots && mkdir -p docs/screenshots
 	USHER_TEST_SHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestScreenshots$$' .
 

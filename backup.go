@@ -25,7 +25,7 @@ import (
 // data folder, into one file. While Usher serves it asks that for a copy of the store;
 // else it copies the file, which it does not change.
 func makeBackup(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	name, force, err := oneFile("backup", "force", "replace a `FILE` that is there", args, stderr)
+	name, force, err := oneFile("backup", "force", "replace a file that is there", args, stderr)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,12 @@ func makeBackup(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	if decided, err := backup.Decided(set.dataDir); err != nil || decided != "" {
-		return errors.Join(err, errors.New("a restore was cut off: run usher restore again, or start Usher, which finishes it; then make the backup"))
+	decided, err := backup.Decided(set.dataDir)
+	if err != nil {
+		return fmt.Errorf("%w; give the data folder (USHER_DATA_DIR) of the Usher that serves, as a user who may read it", err)
+	}
+	if decided != "" {
+		return errors.New("a restore was cut off: run usher restore again, or start Usher, which finishes it; then make the backup")
 	}
 	out, err := newTarget(name, force, stdout, set)
 	if err != nil {

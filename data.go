@@ -104,6 +104,15 @@ func (s settings) kept(name string, fresh func() string, log *slog.Logger) (stri
 	return value, nil
 }
 
+// ownedAsItsFolder gives a file that root has made, as by usher setup, to whom its folder belongs: Usher runs as that user.
+func ownedAsItsFolder(path string) error {
+	folder, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return session.SameOwner(path, folder)
+}
+
 func writeNew(path, content string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
@@ -111,6 +120,9 @@ func writeNew(path, content string) error {
 	}
 	_, err = f.WriteString(content)
 	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = ownedAsItsFolder(f.Name())
+	}
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -65,7 +65,7 @@ func demo(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, demoWords, port, port, port, plexTV.Addr(), usher.Addr())
+	fmt.Fprintf(stdout, demoWords, port, port, port, port, plexTV.Addr(), usher.Addr())
 	return serveAll(ctx, []*http.Server{newServer(proxy, log), newServer(a, log), newServer(stand, log)}, listeners[:])
 }
 
@@ -76,6 +76,7 @@ Usher's demo is running. Open one of the two apps and sign in as anybody:
   http://attic.usher.localhost:%s    for the Plex Home only
 
 Try casey (the server is shared with them), sam (a home member) and mallory (a stranger).
+robin, the owner, finds the desk at http://auth.usher.localhost:%s/admin
 Chrome and Firefox find these names by themselves. Sign out at http://auth.usher.localhost:%s
 
 The stand-in for plex.tv listens on %s, Usher on %s. Stop with Ctrl-C: nothing is kept.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -186,6 +187,9 @@ func newApp(set settings, log *slog.Logger) (*app, error) {
 // openApp opens the store and wires the packages. close ends it.
 func openApp(set settings, log *slog.Logger) (_ *app, err error) {
 	kept, err := backup.Finish(set.dataDir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("USHER_DATA_DIR: %w; name a folder that the user whom Usher runs as (uid %d) may read and write", err, os.Getuid())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the data folder, where a restore that was cut off would be finished: %w", err)
 	}
@@ -210,6 +214,9 @@ func openApp(set settings, log *slog.Logger) (_ *app, err error) {
 			a.close()
 		}
 	}()
+	if err := ownedAsItsFolder(set.dataFile("usher.db")); err != nil {
+		return nil, err
+	}
 	if err := set.stillHas(given); err != nil { // now nothing can be restored any more
 		return nil, err
 	}

@@ -117,6 +117,7 @@ func TestTraefikStatic(t *testing.T) {
 type composeFile struct {
 	Services map[string]struct {
 		Image, Build, Restart string
+		ContainerName         string   `yaml:"container_name"`
 		ReadOnly              bool     `yaml:"read_only"`
 		CapDrop               []string `yaml:"cap_drop"`
 		SecurityOpt           []string `yaml:"security_opt"`

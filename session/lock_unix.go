@@ -25,7 +25,7 @@ func SameOwner(path string, as fs.FileInfo) error {
 	if !ok || os.Getuid() != 0 {
 		return nil
 	}
-	return os.Chown(path, int(owner.Uid), int(owner.Gid))
+	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
 func syncDir(d *os.File) error {
