@@ -49,8 +49,8 @@ const (
 	eventDays     = 90              // kept, in days
 	eventDelay    = 3 * time.Second // from an event of a known person to the disk; a stranger's waits for flushEvery
 	maxPending    = 1000            // not on disk yet; beyond it they are only counted
-	perSource     = 100             // kept in an hour of one person's, or of all strangers', for each kind
-	maxSources    = 10_000          // told apart in an hour
+	perSource     = 40              // kept in a day of one person's, or of all strangers', for each kind
+	maxSources    = 10_000          // told apart in a day
 	maxEventPage  = 500             // of one answer
 	maxEventText  = 256             // bytes
 	eventAhead    = 24 * time.Hour  // an event that is further in the future was dated by a wrong clock
@@ -92,13 +92,15 @@ type history struct {
 	mu      sync.Mutex
 	pending []Event
 	counts  map[string]uint64 // by countKey
-	hour    time.Time         // that sources is about
+	day     time.Time         // that sources is about
 	sources map[eventSource]int
 	wake    chan struct{} // of one place: something should be written soon
 }
 
-// eventSource is what has a share of the history of its own: nobody can push out
-// what others did.
+// eventSource is what has a share of the history of its own, so that nobody can push
+// out what others did. A person can cause six kinds of events at will, and strangers
+// four: three people and all strangers, who use up every share each day, fill
+// (3*6+4)*40*90 = 79,200 rows in 90 days, and leave the others 231 a day.
 type eventSource struct {
 	account int64
 	kind    string
@@ -110,7 +112,7 @@ func newHistory() history {
 
 // AddEvent keeps an event for 90 days, among the latest 100,000. It is in memory when
 // this returns, and on disk within a few seconds; where there is no Account, within
-// five minutes, so that no stranger makes the disk write. Of very many an hour it
+// five minutes, so that no stranger makes the disk write. Of very many a day it
 // keeps some and counts all. A kill loses what is not on disk.
 func (s *Store) AddEvent(e Event) {
 	e.At = time.Now().UTC().Round(0)
@@ -133,10 +135,10 @@ func (s *Store) AddEvent(e Event) {
 	}
 }
 
-// share spends one event of its source's share of this hour.
+// share spends one event of its source's share of this day.
 func (h *history) share(e Event) bool {
-	if hour := e.At.Truncate(time.Hour); hour != h.hour {
-		h.hour = hour
+	if day := e.At.Truncate(24 * time.Hour); day != h.day {
+		h.day = day
 		clear(h.sources)
 	}
 	from := eventSource{e.Account, e.Kind}
