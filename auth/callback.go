@@ -117,9 +117,16 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, site Site) {
 	case stateExpired: // says so
 		next = site.callbackPage(back)
 	case stateOK, stateDenied:
+		if out.state == stateOK && p.Link {
+			next = s.afterLink(r, site, out, back)
+		}
 		s.rounds(w, r, back.hostName())
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"state": string(out.state), "next": next})
+	answer := map[string]string{"state": string(out.state), "next": next}
+	if out.who != nil {
+		answer["name"] = describe(out.who).Name
+	}
+	writeJSON(w, http.StatusOK, answer)
 }
 
 // progress takes this browser's sign-in on, and signs it in when it is done.

@@ -44,8 +44,10 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, site Site) {
 	case !page.Admin:
 	case !s.hasOffice(site):
 		page.NoDesk = true
-	case s.signedInHere(r, site, sess):
+	case !sess.NoAdmin && s.signedInHere(r, site, sess):
 		page.Desk = site.base() + "/admin"
+	default: // by a sign-in in this browser
+		page.Desk = site.loginPage(Return{site.base() + "/admin"}) + "&switch=1"
 	}
 	if s.mayHaveKeys(who) {
 		page.Keys = site.base() + "/keys"

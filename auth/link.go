@@ -63,6 +63,10 @@ func (s *Server) linkPage(w http.ResponseWriter, r *http.Request, site Site) {
 	out := s.progress(w, r, site)
 	switch {
 	case out.state == stateOK, out.state == stateDenied:
+		if ask := s.afterLink(r, site, out, back); out.state == stateOK && ask != back.url {
+			see(w, ask)
+			return
+		}
 		s.goOn(w, r, site, back)
 	case out.state == stateExpired && ok:
 		s.overLink(w, r, site, back, p)

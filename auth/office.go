@@ -60,7 +60,7 @@ func (s *Server) unknownPage(w http.ResponseWriter, r *http.Request) {
 // administrator by what is known of them now.
 func (s *Server) mayAdmin(r *http.Request, site Site) (session.Session, bool) {
 	sess, who, err := s.person(r, site.scope())
-	return sess, err == nil && s.isAdmin(who) && s.signedInHere(r, site, sess) && s.hasOffice(site)
+	return sess, err == nil && s.isAdmin(who) && !sess.NoAdmin && s.signedInHere(r, site, sess) && s.hasOffice(site)
 }
 
 // hasOffice reports whether there is an office at a site. Where pages live below a

@@ -239,3 +239,58 @@ func TestNamesOfAdministratorsThatChangeHands(t *testing.T) {
 	w.restart(withOffice(t, "user:casey, user:70010001"))
 	welcome(t, "casey by id", w.signedIn("casey"))
 }
+
+// A short code is soon talked out of somebody, and a token is by now in other hands as well:
+// nobody whom either has signed in opens the desk. A sign-in in that browser does it.
+func TestWhoSignsInOtherwiseNeverAdministers(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{site, "https://nas"} { // with a cookie for the domain, and for the host alone
+		for name, signIn := range map[string]func(*browser){
+			"by a code": func(b *browser) {
+				res := b.post(at+"/login/device", url.Values{"rd": {"/"}})
+				if err := b.plex.Approve(b.wantCode(res.Header.Get("Location")), "robin"); err != nil {
+					b.t.Fatal(err)
+				}
+				if said := text(b.get(at + "/login/poll?rd=/")); !strings.Contains(said, `"state":"ok"`) {
+					b.t.Fatal(said)
+				}
+			},
+			"by a token": func(b *browser) {
+				if res, said := b.redeem(at+"/api/redeem", bodyOf(b.token("robin")), nil); res.StatusCode != http.StatusOK {
+					b.t.Fatal(res.Status, said)
+				}
+			},
+		} {
+			t.Run(name+" at "+at, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, func(s *setup) {
+					withOffice(t, "")(s)
+					s.urls, s.Redeem = []string{at}, true
+				})
+				b := w.browser()
+				signIn(b)
+				w.wantSessions(robin, 1)
+				for range 2 {
+					for _, path := range []string{"/admin", "/admin/people"} {
+						got, want := b.get(at+path), b.get(at+"/no-such-page")
+						if got.StatusCode != http.StatusNotFound || text(got) != text(want) {
+							t.Errorf("%s: %s", path, got.Status)
+						}
+					}
+					w.restart(func(s *setup) {
+						withOffice(t, "")(s)
+						s.urls = []string{at}
+					})
+				}
+				login := at + "/login?rd=" + url.QueryEscape(at+"/admin") + "&amp;switch=1"
+				if home := text(b.get(at + "/")); !strings.Contains(home, login) {
+					t.Errorf("their page does not lead to a sign-in:\n%s", home)
+				}
+				b.signInAt(at, "robin", at+"/admin")
+				if res := b.get(at + "/admin"); res.StatusCode != http.StatusOK {
+					t.Errorf("signed in with Plex: %s", res.Status)
+				}
+			})
+		}
+	}
+}

@@ -65,7 +65,7 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request, site Site) {
 		return
 	}
 	old, signedIn := s.cfg.Cookies.Read(r, site.scope())
-	sess, err := s.startSession(r, site, who, true)
+	sess, err := s.startSession(r, site, who, session.Session{Keep: true, NoAdmin: true})
 	if err != nil {
 		s.log.Error("the session could not be stored", "problem", err)
 		s.cannotRedeem(w)

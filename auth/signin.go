@@ -193,7 +193,7 @@ func (l *signIns) advance(r *http.Request, site Site, p pendingSignIn) outcome {
 	defer cancel()
 	one.asked, one.silent = time.Now(), one.said == stateUnavailable
 	if one.said = l.readPIN(ctx, r, one, site, p); one.said == stateOK {
-		one.said = l.redeem(ctx, r, one, site, p.Keep)
+		one.said = l.redeem(ctx, r, one, site, p)
 	}
 	return outcome{state: one.said, session: one.session, who: one.who}
 }
@@ -223,7 +223,7 @@ func (l *signIns) readPIN(ctx context.Context, r *http.Request, one *signIn, sit
 
 // redeem asks whose token it is and what they have access to, and begins their
 // session. As long as plex.tv does not say, the approval is kept.
-func (l *signIns) redeem(ctx context.Context, r *http.Request, one *signIn, site Site, keep bool) state {
+func (l *signIns) redeem(ctx context.Context, r *http.Request, one *signIn, site Site, p pendingSignIn) state {
 	s := l.s
 	who, err := s.identify(ctx, one.token)
 	one.pause(err)
@@ -241,7 +241,8 @@ func (l *signIns) redeem(ctx context.Context, r *http.Request, one *signIn, site
 		l.audit(r, one, site, resultFailed, reason)
 		return stateUnavailable
 	}
-	if one.session, err = s.startSession(r, site, who, keep); err != nil {
+	// A short code is soon talked out of somebody: what it begins does not administer.
+	if one.session, err = s.startSession(r, site, who, session.Session{Keep: p.Keep, NoAdmin: p.Link}); err != nil {
 		s.log.Error("the session could not be stored", "problem", err)
 		l.audit(r, one, site, resultFailed, reasonNotStored)
 		return stateUnavailable
@@ -277,14 +278,14 @@ func rejects(err error) bool {
 	return errors.Is(err, plex.ErrUnauthorized) || errors.Is(err, plex.ErrForbidden)
 }
 
-// startSession signs a person in at a site, on the device that asks.
-func (s *Server) startSession(r *http.Request, site Site, who *plex.Answer, keep bool) (session.Session, error) {
-	return s.startSessionUntil(r, site, who, keep, time.Now().Add(s.cfg.Lifetime))
-}
-
-func (s *Server) startSessionUntil(r *http.Request, site Site, who *plex.Answer, keep bool, until time.Time) (session.Session, error) {
+// startSession signs a person in at a site, on the device that asks, with what is
+// special about it: without an end it lasts as long as sessions do.
+func (s *Server) startSession(r *http.Request, site Site, who *plex.Answer, sess session.Session) (session.Session, error) {
+	if sess.Expires.IsZero() {
+		sess.Expires = time.Now().Add(s.cfg.Lifetime)
+	}
 	from := s.cfg.Proxies.client(r)
-	sess := session.Session{Account: who.Account.ID, Audience: site.scope().Audience(), Device: r.UserAgent(), Expires: until, Keep: keep}
+	sess.Account, sess.Audience, sess.Device = who.Account.ID, site.scope().Audience(), r.UserAgent()
 	if from.IsValid() {
 		sess.Address = from.String()
 	}

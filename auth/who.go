@@ -39,6 +39,29 @@ func (s *Server) whoLink(site Site, who *plex.Answer, back Return) string {
 	return site.base() + "/who?rd=" + url.QueryEscape(back.String())
 }
 
+// afterLink is where somebody goes who was signed in from another device. A
+// television is often not theirs alone: where others of their Plex Home can be
+// chosen they are asked who is watching, else nothing comes between.
+func (s *Server) afterLink(r *http.Request, site Site, out outcome, back Return) string {
+	if out.who == nil {
+		return back.url
+	}
+	ask := s.whoLink(site, out.who, back)
+	if ask == "" {
+		return back.url
+	}
+	kept, _, err := s.cfg.Store.Account(out.who.Account.ID)
+	if err != nil {
+		return back.url
+	}
+	members, err := s.homes.of(r.Context(), s.cfg.Plex, out.who.Account.ID, plex.Token(kept.Token))
+	open := func(m plex.HomeUser) bool { return m.ID != out.who.Account.ID && s.shut(m) == "" }
+	if err != nil || !isHomeAdmin(out.who.Account.ID, members) || !slices.ContainsFunc(members, open) {
+		return back.url
+	}
+	return ask
+}
+
 // keptOut reports whether a person is kept out of everything that has no rule of
 // its own. They become nobody else either.
 func (s *Server) keptOut(who *plex.Answer) bool {
@@ -272,14 +295,14 @@ func (s *Server) become(ctx context.Context, c chooser, m plex.HomeUser, pin str
 }
 
 // beginAs begins the member's session in place of the one by which they were
-// chosen, and no longer than that. The cookie that opens the desk is not set: what
-// the member may become one day, nobody becomes by having chosen them.
+// chosen, and no longer than that. It does not administer: what the member may
+// become one day, nobody becomes by having chosen them.
 func (s *Server) beginAs(w http.ResponseWriter, r *http.Request, site Site, c chooser, who *plex.Answer) {
 	if _, live := s.cfg.Store.Live(c.session.ID); !live { // signed out meanwhile
 		see(w, site.loginPage(c.back))
 		return
 	}
-	sess, err := s.startSessionUntil(r, site, who, c.session.Keep, c.session.Expires)
+	sess, err := s.startSession(r, site, who, session.Session{Keep: c.session.Keep, Expires: c.session.Expires, NoAdmin: true})
 	if err != nil {
 		s.log.Error("the session could not be stored", "problem", err)
 		s.audit(r, site.host, about(who, session.EventSignIn, resultFailed, reasonNotStored))

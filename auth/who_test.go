@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -394,6 +395,67 @@ func TestAChosenSessionNeverOpensTheDesk(t *testing.T) {
 	b.is(kiddo)
 	if res := b.get(site + "/admin"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("the desk: %s", res.Status)
+	}
+}
+
+// A television that the admin of a Home signs in from their phone asks who is watching, and
+// one of anybody else asks nothing.
+func TestATelevisionAsksWhoIsWatching(t *testing.T) {
+	t.Parallel()
+	const asks = whoURL + "?rd=https%3A%2F%2Fapp.example.com%2F"
+	for name, c := range map[string]struct {
+		person string
+		change func(w *world)
+		want   string
+	}{
+		"the Home's admin":           {"robin", nil, asks},
+		"of the Home, not its admin": {"sam", nil, "https://app.example.com/"},
+		"in no Home":                 {"casey", nil, "https://app.example.com/"},
+		"may not pass":               {"mallory", nil, "https://app.example.com/"},
+		"nobody else of the Home":    {"robin", func(w *world) { w.plex.RemovePerson("Kiddo") }, "https://app.example.com/"},
+		"nobody else who may": {"robin", func(w *world) {
+			if err := w.store.Rule(session.Ruling{Account: kiddo, By: robin}); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "https://app.example.com/"},
+		"plex.tv tells of no Home":     {"robin", func(w *world) { w.plex.Fail(plextest.HomeUsers, plextest.ServerError()) }, "https://app.example.com/"},
+		"plex.tv has enough of asking": {"robin", func(w *world) { w.plex.Fail(plextest.HomeUsers, plextest.TooMany(0)) }, "https://app.example.com/"},
+	} {
+		for _, by := range []string{"poll", "page"} {
+			t.Run(name+", by the "+by, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, nil)
+				b := w.browser()
+				shown := b.beginLink("https://app.example.com/")
+				if c.change != nil {
+					c.change(w)
+				}
+				if err := w.plex.Approve(shown, c.person); err != nil {
+					t.Fatal(err)
+				}
+				var led string
+				if by == "page" {
+					led = b.get(linkPage + "?rd=" + url.QueryEscape("https://app.example.com/")).Header.Get("Location")
+				} else {
+					var said struct{ Next, Name string }
+					if err := json.Unmarshal([]byte(text(b.get(poll+"?rd="+url.QueryEscape("https://app.example.com/")))), &said); err != nil || said.Name != c.person {
+						t.Errorf("the name is %q, %v", said.Name, err)
+					}
+					led = said.Next
+				}
+				if led != c.want {
+					t.Fatalf("led to %q, want %q", led, c.want)
+				}
+				if led != asks {
+					return
+				}
+				if body := text(b.get(led)); !strings.Contains(body, "Kiddo") || !strings.Contains(body, `href="https://app.example.com/"`) {
+					t.Errorf("nobody to choose, or no way on:\n%s", body)
+				}
+				b.choose("Kiddo", "")
+				b.is(kiddo)
+			})
+		}
 	}
 }
 

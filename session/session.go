@@ -38,9 +38,10 @@ type Session struct {
 	Device   string    `json:"device"`   // the browser's user agent without control characters, at most 200 bytes
 	Address  string    `json:"address"`  // where the sign-in came from
 	SignedIn time.Time `json:"signed_in"`
-	LastSeen time.Time `json:"last_seen"` // on disk up to five minutes late
-	Expires  time.Time `json:"expires"`   // the first instant at which it is over
-	Keep     bool      `json:"keep"`      // the cookie survives the end of the browser
+	LastSeen time.Time `json:"last_seen"`          // on disk up to five minutes late
+	Expires  time.Time `json:"expires"`            // the first instant at which it is over
+	Keep     bool      `json:"keep"`               // the cookie survives the end of the browser
+	NoAdmin  bool      `json:"no_admin,omitempty"` // opens no administrators' pages, whoever it is: it was not begun by a sign-in at Plex in this browser
 }
 
 // skew is how far ahead of the clock a sign-in may seem to be: a clock that is set

@@ -73,6 +73,20 @@ func TestInChromium(t *testing.T) {
 			t.Errorf("%d polls", n)
 		}
 	})
+	t.Run("who is signed in is said while the app loads", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.next.Store(new(s.url + "/held"))
+		ctx := tab(t)
+		const said = `new Promise(r => { let e = document.getElementById("status"); new MutationObserver(() => e.textContent.startsWith("Signed") && r(e.innerHTML)).observe(e, {childList: true}) })`
+		if err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/wait")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := chromedp.Run(ctx, chromedp.Evaluate[string](said, chromedp.EvalAwaitPromise))
+		if want := "Signed in as \u2068&lt;b&gt;casey\u2069. One moment."; err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	})
 	t.Run("a poll never leads to a script", func(t *testing.T) {
 		t.Parallel()
 		s := newSite(t)
@@ -146,6 +160,7 @@ func newSite(t *testing.T) *site {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /app", page("app"))
+	mux.HandleFunc("GET /held", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
 		sent := httptest.NewRecorder()
 		err := pages.Write(sent, http.StatusOK, templates.SignIn{Action: s.url + "/login", Return: s.app, Keep: 720 * time.Hour, FormAction: []string{plex.URL}}, templates.Reader{})
@@ -180,7 +195,7 @@ func newSite(t *testing.T) *site {
 			fmt.Fprint(w, `{"state":"pending"}`)
 			return
 		}
-		fmt.Fprintf(w, `{"state":"ok","next":%q}`, *next)
+		fmt.Fprintf(w, `{"state":"ok","next":%q,"name":"<b>casey"}`, *next)
 	})
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(page("refused"))

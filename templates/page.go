@@ -57,8 +57,8 @@ type SignIn struct {
 // Waiting is shown while Plex has not confirmed the sign-in. It reloads itself without the script, so it has to be
 // the answer to a GET.
 type Waiting struct {
-	// Poll answers {"state","next"} as JSON; states are pending, ok, denied, expired and unavailable. It is on the
-	// origin of the page itself.
+	// Poll answers {"state","next","name"} as JSON; states are pending, ok, denied, expired and unavailable, and the name
+	// is that of whom it has signed in, or missing. It is on the origin of the page itself.
 	Poll     string
 	Again    string // starts over
 	Continue string // Plex's sign-in page once more

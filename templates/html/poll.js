@@ -9,8 +9,10 @@
 
   // A television may learn the time while this runs: what has passed is not read from its clock where that can be.
   function now() { return window.performance && performance.now ? performance.now() : new Date().getTime(); }
-  function say(name) {
+  function say(name, who) {
     var text = line.getAttribute("data-" + name);
+    // Isolated, for a name may be written from the other side.
+    if (text && who) text = text.replace("{name}", function () { return "\u2068" + who + "\u2069"; });
     if (text && line.textContent !== text) line.textContent = text;
   }
   function end(name) {
@@ -18,10 +20,10 @@
     place.className += " ended";
     say(name);
   }
-  function move(to, name) {
+  function move(to, name, who) {
     if (typeof to !== "string" || !/^https?:\/\/[^\/]/i.test(to)) return end("ended");
     done = true;
-    say(name);
+    say(name, who);
     location.replace(to);
   }
   function later() {
@@ -33,7 +35,7 @@
     later();
   }
   function answer(said) {
-    if (said.state === "ok" || said.state === "denied") return move(said.next, "ok");
+    if (said.state === "ok" || said.state === "denied") return move(said.next, said.name ? "as" : "ok", said.name);
     if (said.state === "expired") return move(said.next, "ended");
     if (said.state !== "pending") return miss();
     misses = 0;
