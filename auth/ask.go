@@ -100,7 +100,7 @@ func (s *Server) takeAsk(r *http.Request, who *plex.Answer, why refusal) (string
 			ask = kept
 		}
 		s.cfg.Notify(notify.Message{Event: notify.Ask, At: ask.At, Account: ask.Account, Name: who.Account.Name(), Username: who.Account.Username,
-			App: ask.Host, Words: ask.Message, RequestID: ask.Request})
+			App: ask.Host, Words: ask.Message, RequestID: ask.Request, Desk: s.hasDesk()})
 	}
 	return message, nil
 }

@@ -261,6 +261,36 @@ func TestNoAsksWithoutADesk(t *testing.T) {
 	}
 }
 
+func TestAsksAreAnsweredAtADeskThatThereIs(t *testing.T) {
+	t.Parallel()
+	for where, c := range map[string]struct {
+		urls  []string
+		pages string // where they sign in and ask
+		desk  bool
+	}{
+		"a host of their own": {[]string{"https://auth.example.com"}, "https://auth.example.com", true},
+		"below a path":        {[]string{"https://app.example.com/door"}, "https://app.example.com/door", false},
+		"both":                {[]string{"https://app.example.com/door", "https://auth.example.org"}, "https://app.example.com/door", true},
+		"on every host":       {nil, "https://app.example.com/_usher", false},
+	} {
+		var told mailbox
+		w := newWorld(t, func(s *setup) { desked(t, &told)(s); s.urls = c.urls })
+		mallory := w.browser()
+		mallory.get(mallory.approve(mallory.post(c.pages+"/login", nil).Header.Get("Location"), "mallory"))
+		at, err := url.Parse(mallory.check("nginx", page, nil).Header.Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown := text(mallory.get(at.String())); !strings.Contains(shown, `action="`+c.pages+`/ask"`) {
+			t.Errorf("%s: it is not offered at %s", where, at)
+		}
+		mallory.post(c.pages+"/ask", url.Values{"why": {at.Query().Get("why")}, "rd": {at.Query().Get("rd")}})
+		if all := told.take(); len(all) != 1 || all[0].Event != notify.Ask || all[0].Desk != c.desk {
+			t.Errorf("%s: told %+v", where, all)
+		}
+	}
+}
+
 func TestNewDevicesAreTold(t *testing.T) {
 	t.Parallel()
 	var told mailbox

@@ -68,10 +68,12 @@ func (s *Server) mayAdmin(r *http.Request, site Site) (session.Session, bool) {
 // whatever the administrator can who looks at it.
 func (s *Server) hasOffice(site Site) bool { return s.cfg.Office != nil && site.path == "" }
 
-// answersAsks reports whether anybody learns of who asks to be let in.
-func (s *Server) answersAsks() bool {
-	return s.cfg.Notify != nil || slices.ContainsFunc(s.cfg.Sites, s.hasOffice)
-}
+// hasDesk reports whether administrators can answer who asks to be let in.
+func (s *Server) hasDesk() bool { return slices.ContainsFunc(s.cfg.Sites, s.hasOffice) }
+
+// answersAsks reports whether anybody learns of who asks to be let in: without a
+// desk the owner is told, and answers by sharing in Plex.
+func (s *Server) answersAsks() bool { return s.cfg.Notify != nil || s.hasDesk() }
 
 // hereName is the cookie that stays on the host of the pages. The session
 // cookie of a domain goes to every app on it, and whoever has an

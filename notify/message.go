@@ -27,6 +27,7 @@ type Message struct {
 	Device         string // browser and system, with NewDevice
 	Address        string // of the device
 	RequestID      string // of the refusal, with Ask
+	Desk           bool   // there is one to answer at, with Ask
 }
 
 // Bounds of what people call themselves and write, in characters. With them a
@@ -54,7 +55,11 @@ func (m Message) text() string {
 		if words := cut(mute(m.Words), maxWords); words != "" {
 			lines = append(lines, "They write: “"+words+"”")
 		}
-		lines = append(lines, "Answer at Usher’s desk, or share with them in Plex.")
+		if m.Desk {
+			lines = append(lines, "Answer at Usher’s desk, or share with them in Plex.")
+		} else {
+			lines = append(lines, "Answer by sharing with them in Plex.")
+		}
 	} else {
 		line := cmp.Or(cut(mute(m.Device), maxName), "An unknown device")
 		if m.Address != "" {

@@ -108,7 +108,7 @@ func start(t testing.TB, address string, d http.RoundTripper) (*notify.Notifier,
 }
 
 func ask(words string) notify.Message {
-	return notify.Message{Event: notify.Ask, At: time.Unix(1e9, 0), Account: 70010004, Name: "Frankie", Username: "frankie", App: "sonarr.example.com", Words: words, RequestID: "7F3K-Q2"}
+	return notify.Message{Event: notify.Ask, At: time.Unix(1e9, 0), Account: 70010004, Name: "Frankie", Username: "frankie", App: "sonarr.example.com", Words: words, RequestID: "7F3K-Q2", Desk: true}
 }
 
 // A receiver that does not take a message gets it again, later and later, for an hour.
@@ -436,6 +436,19 @@ func holds(t *testing.T, body map[string]any, fields []string, m notify.Message)
 	words := map[string]string{notify.Ask: "to be let in", notify.NewDevice: "with a new device"}[m.Event]
 	if !strings.Contains(whole, words) || !strings.Contains(text, "70010") {
 		t.Errorf("it does not say what happened: %s", whole)
+	}
+}
+
+// Nobody is sent to a desk that there is not.
+func TestWhereToAnswer(t *testing.T) {
+	t.Parallel()
+	for desk, want := range map[bool]string{true: "\nAnswer at Usher’s desk, or share with them in Plex.\n", false: "\nAnswer by sharing with them in Plex.\n"} {
+		m := ask("hello")
+		m.Desk = desk
+		body, _ := sent(t, "https://hooks.example.com/in", m)
+		if text := body["body"].(string); !strings.Contains(text, want) || strings.Contains(text, "desk") != desk {
+			t.Errorf("a desk %v: %s", desk, text)
+		}
 	}
 }
 
