@@ -114,6 +114,9 @@ func (l *look) isClosed() bool {
 		l.Problem = "Nobody can pass now: the answer is 503. Usher is not set up, or plex.tv has been silent for too long."
 	case a.status >= 500:
 		l.Problem = fmt.Sprintf("The proxy refuses everybody with %d: Usher does not run, or the proxy does not tell it what it must know. The logs of both say more.", a.status)
+		if l.recipe != nil && l.recipe.silent != "" {
+			l.Problem += fmt.Sprintf(" Where they do not, the server block does not include %s.", l.recipe.silent)
+		}
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
 		l.Problem = fmt.Sprintf("This address is not behind Usher, or the proxy keeps its answers: a page load without a session is answered %d, without Usher's sign-in page.", a.status)
 	default:

@@ -41,6 +41,7 @@ type recipe struct {
 	says     []string // how its Server or Via header begins, in lower case
 	needs    string   // the oldest version that the recipe works with; "" for an image that brings its own
 	advisory string   // what is wrong with older ones
+	silent   string   // the file without which it refuses everybody and writes nothing into its log
 	lines    map[kind]line
 	headers  map[kind]map[string]line // where each header has a line of its own
 }

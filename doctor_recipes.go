@@ -49,7 +49,7 @@ func nginxRecipe() recipe {
 	}
 	return recipe{
 		name: "nginx", says: []string{"nginx", "openresty"}, needs: "1.18", advisory: "it is out of support, and the recipe was never run with it",
-		lines: lines, headers: headers,
+		silent: "usher-server.conf", lines: lines, headers: headers,
 	}
 }
 
@@ -112,7 +112,7 @@ func traefikRecipe() recipe {
 func swagRecipe() recipe {
 	const server, location = "deploy/swag/usher-server.conf", "deploy/swag/usher-location.conf"
 	lines, headers := inNginx(server, server, location)
-	return recipe{name: "swag", lines: lines, headers: headers}
+	return recipe{name: "swag", silent: "usher-server.conf", lines: lines, headers: headers}
 }
 
 func npmRecipe() recipe {

@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -189,6 +190,24 @@ func isCheck(u *url.URL) bool {
 	return strings.HasPrefix(u.Path, checkPrefix) && strings.HasPrefix(u.EscapedPath(), checkPrefix) && strings.HasPrefix(path.Clean(u.Path), checkPrefix)
 }
 
+// isAstray reports whether a proxy asks where a page is, for want of the path in its line: to the proxy a page's 200
+// would mean that whoever is signed in may pass. What Envoy sends nobody can tell from a page's request. Some proxies'
+// set-ups send X-Forwarded-Uri and X-Original-URL with every request, about that request.
+func (s *Server) isAstray(r *http.Request) bool {
+	if r.Header["X-Forwarded-Method"] != nil {
+		return true
+	}
+	elsewhere := func(address string) bool {
+		u, err := url.Parse(address)
+		if err != nil {
+			return true
+		}
+		h, _ := parseHost(u.Host)
+		return !slices.ContainsFunc(s.cfg.Sites, func(site Site) bool { return site.host.name == h.name })
+	}
+	return len(s.cfg.Sites) > 0 && slices.ContainsFunc(r.Header["X-Original-Url"], elsewhere)
+}
+
 // canonicalPath reports whether a path has no "//" and no dot segment.
 func canonicalPath(p string) bool {
 	clean := path.Clean("/" + p)
@@ -292,6 +311,11 @@ type sitePage func(http.ResponseWriter, *http.Request, Site)
 // at serves a page of whichever site below base was asked for.
 func (s *Server) at(base string, serve sitePage) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if s.isAstray(r) {
+			s.warn(s.badChecks, "a proxy asks at the address of a page: nobody passes", "address", r.URL.Path, "fix", "the address in the proxy's line must end in /auth/traefik, /auth/caddy, …")
+			http.Error(w, "No check is answered here: the address that the proxy asks at must end in /auth/traefik, /auth/caddy, /auth/nginx, /auth/haproxy or /auth/envoy.", http.StatusInternalServerError)
+			return
+		}
 		if site, ok := s.pageSite(r, base); ok {
 			serve(w, r, site)
 			return

@@ -40,6 +40,30 @@ var malformed = map[string][]string{
 		"https://\x00app.example.com/x", " https://app.example.com/x", "javascript://app.example.com/%0aalert(1)"},
 }
 
+// A proxy whose line lacks the path of the check asks at a page. A page's 200 would let in whoever is signed in.
+func TestAskedAstray(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	casey := w.signedIn("casey")
+	for _, page := range []string{"/", "/login"} {
+		for name, value := range map[string]string{
+			"X-Forwarded-Method": "GET", "X-Original-URL": "https://app.example.com/",
+		} {
+			res := casey.do("GET", "https://auth.example.com"+page, nil, http.Header{http.CanonicalHeaderKey(name): {value}})
+			if res.StatusCode != http.StatusInternalServerError {
+				t.Errorf("%s with %s: got %s, want 500", page, name, res.Status)
+			}
+		}
+		own := http.Header{"X-Original-Url": {"https://auth.example.com" + page}, "X-Forwarded-Uri": {page}}
+		if res := casey.do("GET", "https://auth.example.com"+page, nil, own); res.StatusCode >= 400 {
+			t.Errorf("%s by a proxy that names the page itself: got %s", page, res.Status)
+		}
+	}
+	if !strings.Contains(w.log.String(), "must end in /auth/traefik") {
+		t.Errorf("the log does not say what to write:\n%s", w.log.String())
+	}
+}
+
 // A header that is not as it should be is told to the owner, never guessed.
 func TestHeadersThatCannotBeRead(t *testing.T) {
 	t.Parallel()

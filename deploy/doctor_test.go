@@ -30,6 +30,7 @@ func weaknesses() map[string][]weaker {
 	return map[string][]weaker{
 		"nginx": append(inNginx("usher-location.conf", "usher-server.conf", "usher-answers.conf", "$remote_addr"),
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-For $remote_addr;", ""}, "forwarded X-Forwarded-For", ""},
+			weaker{edit{"usher-answers.conf", `if ($usher_server = "") { return 500; }`, ""}, "", inPart},
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-Host $http_host;", ""}, "forwarded X-Forwarded-Host", ""},
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-Proto $scheme;", ""}, "forwarded X-Forwarded-Proto", ""}),
 		"caddy": {
@@ -69,8 +70,10 @@ func weaknesses() map[string][]weaker {
 			{edit{"usher.lua", `txn.http:req_del_header("x-usher-key")`, ""}, "key X-Usher-Key", ""},
 		},
 		"swag": append(inNginx("usher-server.conf", "usher-server.conf", "usher-location.conf", "$remote_addr"),
+			weaker{edit{"usher-location.conf", `if ($usher_server = "") { return 500; }`, ""}, "", inPart},
 			weaker{edit{"usher.subdomain.conf", `if ($uri ~ "^/auth/") { return 404; }`, ""}, "", "it is about the sign-in host, and the doctor asks the app's alone"}),
 		"nginx-proxy-manager": append(inNginx("advanced.conf", "advanced.conf", "advanced.conf", "$realip_remote_addr"),
+			weaker{edit{"advanced.conf", `if ($uri ~ "^/__usher") { return 500; }`, ""}, "", inPart},
 			weaker{edit{"advanced.conf", "proxy_set_header X-Forwarded-Host $http_host;", ""}, "forwarded X-Forwarded-Host", ""},
 			weaker{edit{"pages.conf", `if ($uri ~ "^/auth/") { return 404; }`, ""}, "", "it is about the sign-in host, and the doctor asks the app's alone"}),
 		"caddy-docker-proxy": {
@@ -85,6 +88,9 @@ func weaknesses() map[string][]weaker {
 		},
 	}
 }
+
+// inPart is of lines that TestForgotten holds.
+const inPart = "it counts where the recipe was pasted in part, and here all of it is"
 
 // inNginx are the lines that protect in every recipe for nginx, in the files of one.
 func inNginx(asks, server, answers, client string) []weaker {
@@ -222,21 +228,28 @@ func (h *house) weakened(t *testing.T, w weaker, session string) {
 // with is the same house behind a proxy whose recipe is changed, on an address of its own.
 func (h *house) with(t *testing.T, e edit) *house {
 	t.Helper()
-	changed := *h
-	changed.front = freeAddress(t)
 	edited := false
-	changed.proxy.change = func(file, text string) string {
+	changed := h.behind(t, func(file, text string) string {
 		if file != e.file {
 			return text
 		}
 		edited = strings.Contains(text, e.line)
 		return strings.ReplaceAll(text, e.line, e.with)
-	}
-	changed.server = changed.proxy.run(t, &changed, h.proxy.site)
+	})
 	if !edited {
 		t.Fatalf("%q is not in %s", e.line, e.file)
 	}
 	changed.awaitProxy(t, "app")
+	return changed
+}
+
+// behind starts another proxy before the same house, with a changed recipe, and does not wait for it.
+func (h *house) behind(t *testing.T, change func(file, text string) string) *house {
+	t.Helper()
+	changed := *h
+	changed.front = freeAddress(t)
+	changed.proxy.change = change
+	changed.server = changed.proxy.run(t, &changed, h.proxy.site)
 	return &changed
 }
 
