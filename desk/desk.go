@@ -108,7 +108,7 @@ type Desk struct {
 	cfg     Config
 	browser *session.Sealer // the cookie that carries a set-up on
 	pins    *rate.Limiter
-	lines   *lines
+	recipes []Recipe
 
 	mu   sync.Mutex
 	code code
@@ -117,11 +117,11 @@ type Desk struct {
 
 // New makes a desk without a code: nobody can set up.
 func New(cfg Config) (*Desk, error) {
-	all, err := newLines()
+	all, err := Recipes()
 	if err != nil {
 		return nil, err
 	}
-	return &Desk{cfg: cfg, browser: cfg.Keys.Sealer("set-up", life), pins: rate.NewLimiter(rate.Every(6*time.Second), 10), lines: all}, nil
+	return &Desk{cfg: cfg, browser: cfg.Keys.Sealer("set-up", life), pins: rate.NewLimiter(rate.Every(6*time.Second), 10), recipes: all}, nil
 }
 
 // step is one page or deed of a set-up under way.

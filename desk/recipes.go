@@ -4,23 +4,30 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"usher/deploy"
 	"usher/templates"
 )
 
-// recipe is one proxy, and the files of deploy that it takes.
-type recipe struct {
-	id, name string
-	files    []string // where the pages have a host of their own
-	overlay  []string // where they live below a path of each app's host
+// Recipe is one proxy, and the files of deploy that it takes.
+type Recipe struct {
+	ID, Name string
+	files    []templates.SetupFile // where the pages have a host of their own
+	overlay  []templates.SetupFile // where they live below a path of each app's host
 }
 
-func recipes() []recipe {
+// Recipes are those of all proxies.
+func Recipes() (all []Recipe, err error) {
 	nginx := []string{"nginx/usher-server.conf", "nginx/usher-location.conf", "nginx/usher-answers.conf", "nginx/usher-pages.conf"}
 	swag := []string{"swag/usher-server.conf", "swag/usher-location.conf"}
-	return []recipe{
+	for _, r := range []struct {
+		id, name       string
+		files, overlay []string
+	}{
 		{"traefik", "Traefik, Docker labels", []string{"traefik/labels.yml"}, []string{"traefik/overlay.yml", "traefik/traefik.yml"}},
 		{"traefik-files", "Traefik, files", []string{"traefik/dynamic.yml", "traefik/traefik.yml"}, []string{"traefik/overlay.yml", "traefik/traefik.yml"}},
 		{"nginx", "nginx", append([]string{"nginx/example.conf"}, nginx...), append([]string{"nginx/overlay.conf"}, nginx...)},
@@ -31,42 +38,65 @@ func recipes() []recipe {
 		{"caddy-docker-proxy", "caddy-docker-proxy", []string{"caddy-docker-proxy/labels.yml"}, []string{"caddy-docker-proxy/labels.yml", "caddy-docker-proxy/overlay.yml"}},
 		{"kubernetes", "Kubernetes", []string{"kubernetes/traefik.yaml", "kubernetes/gateway.yaml", "kubernetes/ingress-nginx.yaml"}, []string{"kubernetes/traefik.yaml"}},
 		{"envoy", "Envoy", []string{"envoy/envoy.yaml"}, []string{"envoy/envoy.yaml"}},
-	}
-}
-
-// lines are the recipes' files by name.
-type lines struct{ text map[string]string }
-
-func newLines() (*lines, error) {
-	l := &lines{map[string]string{}}
-	for _, r := range recipes() {
-		for _, name := range append(r.files, r.overlay...) {
-			text, err := deploy.Files.ReadFile(name)
-			if err != nil {
-				return nil, fmt.Errorf("recipe %s: %w", r.id, err)
-			}
-			l.text[name] = string(text)
+	} {
+		one := Recipe{ID: r.id, Name: r.name}
+		if one.files, err = read(r.files); err == nil {
+			one.overlay, err = read(r.overlay)
 		}
+		if err != nil {
+			return nil, fmt.Errorf("recipe %s: %w", r.id, err)
+		}
+		all = append(all, one)
 	}
-	return l, nil
+	return all, nil
 }
 
-// names puts a house's own names and port in the place of those that the
-// recipes have. Whose pages live below a path of each host is told apart.
-func (d *Desk) names(v Visit) (own *strings.Replacer, overlay bool) {
-	pairs := []string{"4181", cmp.Or(d.cfg.Port, "4181")}
-	if len(d.cfg.Sites) == 0 {
-		if strings.Contains(v.Host, ".") && strings.Trim(v.Host, "0123456789.") != "" {
-			pairs = append(pairs, "app.example.com", v.Host)
+func read(names []string) (files []templates.SetupFile, err error) {
+	for _, name := range names {
+		text, err := deploy.Files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, templates.SetupFile{Name: name, Text: string(text)})
+	}
+	return files, nil
+}
+
+// House is what the recipes leave open.
+type House struct {
+	Site Site   // where the pages live; zero: on every host
+	Host string // one of those, in that case; "" and an address: it is not known
+	Port string // on which Usher listens; "" is 4181
+}
+
+// Lines are the recipe's files, with a house's own names and port in the place of
+// those that they have.
+func (r Recipe) Lines(h House) []templates.SetupFile {
+	own, overlay := h.names()
+	files := slices.Clone(r.files)
+	if overlay {
+		files = slices.Clone(r.overlay)
+	}
+	for i := range files {
+		files[i].Text = own.Replace(files[i].Text)
+	}
+	return files
+}
+
+// names are the house's own. Whose pages live below a path of each host is told apart.
+func (h House) names() (own *strings.Replacer, overlay bool) {
+	pairs := []string{"4181", cmp.Or(h.Port, "4181")}
+	if h.Site.URL == nil {
+		if strings.Contains(h.Host, ".") && strings.Trim(h.Host, "0123456789.") != "" {
+			pairs = append(pairs, "app.example.com", h.Host)
 		}
 		return strings.NewReplacer(pairs...), true
 	}
-	site := d.cfg.Sites[0]
-	host, domain := site.URL.Hostname(), site.Domain
-	if base := site.URL.Path; base != "" {
+	host, domain := h.Site.URL.Hostname(), h.Site.Domain
+	if base := h.Site.URL.Path; base != "" {
 		return strings.NewReplacer(append(pairs, "app.example.com", host, "/_usher/", base+"/")...), true
 	}
-	pairs = append(pairs, "https://auth.example.com", site.URL.String(), "auth.example.com", host)
+	pairs = append(pairs, "https://auth.example.com", h.Site.URL.String(), "auth.example.com", host)
 	if domain != "" {
 		pairs = append(pairs, "example.com", domain)
 	}
@@ -80,40 +110,43 @@ func (d *Desk) donePage(w http.ResponseWriter, r *http.Request, v Visit, now *ru
 		return
 	}
 	set := d.cfg.InForce()
-	page := templates.SetupDone{Allow: set.Allow}
+	page := templates.SetupDone{Allow: set.Allow, Recipe: d.recipe(v.Host, v.Base+path+"/done", r.URL.Query())}
 	for _, s := range set.Servers {
 		page.Servers = append(page.Servers, cmp.Or(s.Name, s.ID))
 	}
-	page.Proxies, page.Files = d.recipe(v, v.Base+path+"/done", r.URL.Query().Get("proxy"))
 	d.write(w, http.StatusOK, page)
 }
 
 // recipes gives the lines for each proxy, once more.
 func (o *Office) recipes(v *visit) {
-	page := templates.OfficeRecipes{Office: v.desk("recipes")}
-	page.Proxies, page.Files = o.cfg.Setup.recipe(Visit{Base: v.Base, Host: v.host}, v.Base+v.at, v.query("proxy"))
-	v.write(page)
+	v.write(templates.OfficeRecipes{Office: v.desk("recipes"), Recipe: o.cfg.Setup.recipe(v.host, v.Base+v.at, v.r.URL.Query())})
 }
 
-// recipe leads to the recipes below an address, and gives the files of the one that is wanted, or of the first.
-func (d *Desk) recipe(v Visit, address, wanted string) (links []templates.SetupLink, texts []templates.SetupFile) {
-	own, overlay := d.names(v)
-	all := recipes()
-	current := all[0]
-	for _, one := range all {
-		if one.id == wanted {
-			current = one
+// recipe is the one that is wanted, or the first, with the names of the site that is
+// wanted, or of the first; the links to the others are below an address.
+func (d *Desk) recipe(visited, address string, wanted url.Values) (page templates.Recipe) {
+	current := d.recipes[max(0, slices.IndexFunc(d.recipes, func(r Recipe) bool { return r.ID == wanted.Get("proxy") }))]
+	house, site := House{Host: visited, Port: d.cfg.Port}, 0
+	if n, err := strconv.Atoi(wanted.Get("site")); err == nil && n > 0 && n < len(d.cfg.Sites) {
+		site = n
+	}
+	to := func(r Recipe, site int) string {
+		if site == 0 {
+			return address + "?proxy=" + r.ID
+		}
+		return address + "?proxy=" + r.ID + "&site=" + strconv.Itoa(site)
+	}
+	for _, r := range d.recipes {
+		page.Proxies = append(page.Proxies, templates.SetupLink{Name: r.Name, Address: to(r, site), Current: r.ID == current.ID})
+	}
+	if len(d.cfg.Sites) > 0 {
+		house.Site = d.cfg.Sites[site]
+	}
+	if len(d.cfg.Sites) > 1 {
+		for i, s := range d.cfg.Sites {
+			page.Sites = append(page.Sites, templates.SetupLink{Name: s.URL.String(), Address: to(current, i), Current: i == site})
 		}
 	}
-	for _, one := range all {
-		links = append(links, templates.SetupLink{Name: one.name, Address: address + "?proxy=" + one.id, Current: one.id == current.id})
-	}
-	files := current.files
-	if overlay {
-		files = current.overlay
-	}
-	for _, name := range files {
-		texts = append(texts, templates.SetupFile{Name: name, Text: own.Replace(d.lines.text[name])})
-	}
-	return links, texts
+	page.Files = current.Lines(house)
+	return page
 }

@@ -153,6 +153,46 @@ func TestFixedByTheEnvironment(t *testing.T) {
 	b.want("servers of somebody else", b.open("/setup"), http.StatusOK, "Not with this account", "USHER_SERVERS")
 }
 
+// TestLinesOfEachAddress: where people sign in at several addresses, each has its lines;
+// those of the first come first.
+func TestLinesOfEachAddress(t *testing.T) {
+	t.Parallel()
+	hosts := []string{"auth.home.example.org", "login.example.net", "example.edu"}
+	w := newWorld(t, func(cfg *desk.Config) {
+		cfg.Sites = []desk.Site{{URL: mustURL(t, "https://auth.home.example.org"), Domain: "home.example.org"}, {URL: mustURL(t, "https://login.example.net"), Domain: "example.net"}, {URL: mustURL(t, "https://example.edu/door")}}
+	})
+	b := w.ticked()
+	b.wantTo("finished", b.post("/setup/finish", "allow", "shared"), "/setup/done")
+	for link, own := range map[string]int{
+		"": 0, "?proxy=caddy": 0, "?proxy=caddy&site=0": 0, "?proxy=caddy&site=1": 1, "?proxy=nginx&site=2": 2,
+		"?proxy=caddy&site=3": 0, "?proxy=caddy&site=-1": 0, "?proxy=caddy&site=1e9": 0, "?site=99999999999999999999": 0, "?site=<script>": 0,
+	} {
+		page := b.get("/setup/done" + link)
+		b.want(link, page, http.StatusOK, "<pre")
+		lines := strings.Join(regexp.MustCompile(`(?s)<pre.*?</pre>`).FindAllString(page.body, -1), "")
+		for i, host := range hosts {
+			if strings.Contains(lines, host) != (i == own) {
+				t.Errorf("%q: %s is in it: %v", link, host, i != own)
+			}
+		}
+		if strings.Contains(lines, "auth.example.com") || strings.Contains(lines, "app.example.com") {
+			t.Errorf("%q has names of others", link)
+		}
+		proxy := "traefik"
+		if strings.Contains(link, "proxy=") {
+			proxy, _, _ = strings.Cut(strings.TrimPrefix(link, "?proxy="), "&")
+		}
+		for i, site := range []string{"", "&amp;site=1", "&amp;site=2"} {
+			if leads := strings.Contains(page.body, `/setup/done?proxy=`+proxy+site+`"`); leads == (i == own) {
+				t.Errorf("%q leads to the lines of %s: %v", link, hosts[i], leads)
+			}
+			if leads := strings.Contains(page.body, `/setup/done?proxy=haproxy`+site+`"`); leads != (i == own) {
+				t.Errorf("%q leads to another proxy's lines with the names of %s: %v", link, hosts[i], leads)
+			}
+		}
+	}
+}
+
 // TestLines: every recipe has the house's own names and port, and none of
 // ours.
 func TestLines(t *testing.T) {

@@ -216,8 +216,7 @@ type OfficeFact struct{ Name, Text string }
 // OfficeRecipes gives the lines for each proxy.
 type OfficeRecipes struct {
 	Office
-	Proxies []SetupLink
-	Files   []SetupFile
+	Recipe
 }
 
 // officeRows is a table of rows that more than one page has.

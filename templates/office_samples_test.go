@@ -54,7 +54,8 @@ func officeSamples() []sample {
 		{"office-explain", 200, templates.OfficeExplain{Office: of("explain"), User: "casey", URL: "https://photos.example.com/", Method: "GET", Asked: true, About: "GET https://photos.example.com/, casey", At: at, Steps: []string{"casey has the tier shared", `"shared" lets in: yes`}, Result: "allowed", Verdict: "they may pass", Allowed: true}},
 		{"office-explain-empty", 200, templates.OfficeExplain{Office: of("explain"), Problem: "The URL has no host."}},
 		{"office-health", 200, templates.OfficeHealth{Office: of("health"), Facts: []templates.OfficeFact{{Name: "Version", Text: "v1.0.0"}}, Plex: []templates.OfficePlex{{Endpoint: "users", Outcome: "ok", Good: true, Took: "120 ms", At: at, Asked: 12}}}},
-		{"office-recipes", 200, templates.OfficeRecipes{Office: of("recipes"), Proxies: []templates.SetupLink{{Name: "nginx", Address: desk + "/recipes?proxy=nginx", Current: true}, {Name: "Caddy", Address: desk + "/recipes?proxy=caddy"}}, Files: []templates.SetupFile{{Name: "nginx/usher.conf", Text: "a {\n\tb;\n}\n"}}}},
+		{"office-recipes", 200, templates.OfficeRecipes{Office: of("recipes"), Recipe: templates.Recipe{Proxies: []templates.SetupLink{{Name: "nginx", Address: desk + "/recipes?proxy=nginx", Current: true}, {Name: "Caddy", Address: desk + "/recipes?proxy=caddy"}},
+			Sites: []templates.SetupLink{{Name: "https://auth.example.com", Current: true}, {Name: "https://auth.example.org", Address: desk + "/recipes?proxy=nginx&site=1"}}, Files: []templates.SetupFile{{Name: "nginx/usher.conf", Text: "a {\n\tb;\n}\n"}}}}},
 	}
 }
 
@@ -78,6 +79,6 @@ func hostileOffice(v string) []sample {
 		{"office-events", 200, templates.OfficeEvents{Office: of, Person: v, App: v, Kinds: []templates.OfficeChoice{{Value: v, Text: "Everything"}}, Problem: v, Rows: []templates.OfficeEvent{event}, Pager: pager}},
 		{"office-explain", 200, templates.OfficeExplain{Office: of, User: v, URL: v, Method: v, IP: v, Policy: v, Request: v, Problem: v, Asked: true, About: v, Steps: []string{v}, Result: v, Verdict: v}},
 		{"office-health", 200, templates.OfficeHealth{Office: of, Problems: []string{v}, Facts: []templates.OfficeFact{{Name: v, Text: v}}, Plex: []templates.OfficePlex{{Endpoint: v, Outcome: v, Took: v}}}},
-		{"office-recipes", 200, templates.OfficeRecipes{Office: of, Proxies: []templates.SetupLink{{Name: v, Address: v}}, Files: []templates.SetupFile{{Name: v, Text: v}}}},
+		{"office-recipes", 200, templates.OfficeRecipes{Office: of, Recipe: templates.Recipe{Proxies: []templates.SetupLink{{Name: v, Address: v}}, Sites: []templates.SetupLink{{Name: v, Address: v}}, Files: []templates.SetupFile{{Name: v, Text: v}}}}},
 	}
 }

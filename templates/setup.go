@@ -57,13 +57,19 @@ type Names struct {
 
 // SetupDone gives the lines for a proxy.
 type SetupDone struct {
-	Proxies []SetupLink
-	Files   []SetupFile
+	Recipe
 	Servers []string // names of the servers that count
 	Allow   string   // the policy in force
 }
 
-// SetupLink leads to the lines for one proxy.
+// Recipe is the lines for one proxy, with the names of one address of the pages.
+type Recipe struct {
+	Proxies []SetupLink
+	Sites   []SetupLink // addresses of the pages, where there are several
+	Files   []SetupFile
+}
+
+// SetupLink leads to the lines for one proxy, or with the names of one address.
 type SetupLink struct {
 	Name, Address string
 	Current       bool

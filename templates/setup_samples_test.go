@@ -29,8 +29,8 @@ func setupSamples() []sample {
 		{"setup-people", 200, templates.SetupPeople{Action: pages + "/finish", Choices: choices, Invited: templates.Names{Names: []string{"pat"}}, Back: pages + "/servers"}},
 		{"setup-people-fixed", 200, templates.SetupPeople{Action: pages + "/finish", Choices: []templates.SetupChoice{{Value: "home,!user:sam", Count: 2, Names: templates.Names{Names: []string{"robin", "Kiddo"}}}}, Fixed: "home,!user:sam", Back: pages + "/servers"}},
 		{"setup-done", 200, templates.SetupDone{Servers: []string{"Attic", "Cellar"}, Allow: "shared",
-			Proxies: []templates.SetupLink{{Name: "Traefik", Address: pages + "/done?proxy=traefik"}, {Name: "nginx", Current: true}},
-			Files:   []templates.SetupFile{{Name: "nginx/usher-location.conf", Text: "# Usher\nauth_request /__usher;\n\tinclude usher/usher-answers.conf;\n"}}}},
+			Recipe: templates.Recipe{Proxies: []templates.SetupLink{{Name: "Traefik", Address: pages + "/done?proxy=traefik"}, {Name: "nginx", Current: true}}, Sites: []templates.SetupLink{{Name: "https://auth.example.com", Current: true}, {Name: "https://auth.example.org", Address: pages + "/done?proxy=nginx&site=1"}},
+				Files: []templates.SetupFile{{Name: "nginx/usher-location.conf", Text: "# Usher\nauth_request /__usher;\n\tinclude usher/usher-answers.conf;\n"}}}}},
 		{"setup-problem", 200, templates.SetupProblem{Title: "No server is yours", Text: "Plex lists no server that robin owns.", Switch: pages + "/again"}},
 		{"setup-problem-over", 403, templates.SetupProblem{Title: "That code is over", Text: "It was entered wrong five times.", Commands: []string{"docker kill -s USR1 usher"}, Again: pages, AgainText: "Enter the new one"}},
 	}
@@ -46,7 +46,7 @@ func hostileSetup(v string) []sample {
 		{"setup-servers-fixed", 200, templates.SetupServers{Action: post, Switch: post, Servers: []templates.SetupServer{{ID: v}}, Fixed: true}},
 		{"setup-people", 200, templates.SetupPeople{Action: post, Choices: []templates.SetupChoice{{Value: v, Names: names}, {Value: "home"}}, Invited: names, Back: v, Problem: v}},
 		{"setup-people-fixed", 200, templates.SetupPeople{Action: post, Choices: []templates.SetupChoice{{Value: v, Names: names}}, Fixed: v}},
-		{"setup-done", 200, templates.SetupDone{Servers: []string{v}, Allow: v, Proxies: []templates.SetupLink{{Name: v, Address: v}}, Files: []templates.SetupFile{{Name: v, Text: v}}}},
+		{"setup-done", 200, templates.SetupDone{Servers: []string{v}, Allow: v, Recipe: templates.Recipe{Proxies: []templates.SetupLink{{Name: v, Address: v}}, Sites: []templates.SetupLink{{Name: v, Address: v}}, Files: []templates.SetupFile{{Name: v, Text: v}}}}},
 		{"setup-problem", 400, templates.SetupProblem{Text: v, Commands: []string{v}, Again: v, AgainText: v, Switch: post}},
 	}
 }
@@ -55,7 +55,7 @@ func hostileSetup(v string) []sample {
 func TestFilesAreCopiedWhole(t *testing.T) {
 	t.Parallel()
 	const file = "# \"a\" & 'b' <c>\n\tx;\r\n\n  y: `z` && \\d+$\n"
-	doc, _ := render(t, newPages(t), sample{"", 200, templates.SetupDone{Files: []templates.SetupFile{{Name: "f", Text: file}}}})
+	doc, _ := render(t, newPages(t), sample{"", 200, templates.SetupDone{Recipe: templates.Recipe{Files: []templates.SetupFile{{Name: "f", Text: file}}}}})
 	got := ""
 	for n := range doc.Descendants() {
 		if n.Data == "pre" {
