@@ -25,7 +25,7 @@ import (
 // data folder, into one file. While Usher serves it asks that for a copy of the store;
 // else it copies the file, which it does not change.
 func makeBackup(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	name, force, err := oneFile("backup", "force", "replace a file that is there", args, stderr)
+	name, force, err := oneFile("backup", "force", "replace a file that is there", args, stdout, stderr)
 	if err != nil {
 		return err
 	}
@@ -69,11 +69,12 @@ func makeBackup(ctx context.Context, args []string, stdout, stderr io.Writer) er
 }
 
 // oneFile reads the arguments of backup and restore: a file, or "-", and a flag.
-func oneFile(command, name, about string, args []string, stderr io.Writer) (file string, on bool, err error) {
+func oneFile(command, name, about string, args []string, stdout, stderr io.Writer) (file string, on bool, err error) {
 	flags := flag.NewFlagSet("usher "+command, flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.BoolVar(&on, name, false, about)
-	if err := flags.Parse(args); err != nil || flags.NArg() != 1 || flags.Arg(0) == "" {
+	if err := readFlags(flags, helpOf(command), args, stdout, stderr); errors.Is(err, flag.ErrHelp) {
+		return "", false, err
+	} else if err != nil || flags.NArg() != 1 || flags.Arg(0) == "" {
 		return "", false, fmt.Errorf("usher %s [--%s] FILE, or - for a pipe: %w", command, name, errUsage)
 	}
 	return flags.Arg(0), on, nil

@@ -96,18 +96,7 @@ func TestBackupRefuses(t *testing.T) {
 	}
 	want(with(env, "USHER_SECRET=short"), 2, "USHER_SECRET", fresh)
 	if os.Getuid() == 0 {
-		self := filepath.Join(t.TempDir(), "usher")
-		err := os.Link(os.Args[0], self)
-		for _, path := range []string{self, filepath.Dir(self), filepath.Dir(filepath.Dir(self))} { // whatever the umask is
-			err = errors.Join(err, os.Chmod(path, 0o755))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(self, "backup", fresh)
-		cmd.Env = with(env, "RUN_AS_USHER=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		if text, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(text), "permission denied") {
+		if text, err := asSomebodyElse(t, env, "backup", fresh); err == nil || !strings.Contains(text, "permission denied") {
 			t.Errorf("by somebody else: %v, %s", err, text)
 		}
 	}

@@ -148,6 +148,9 @@ func healthcheck(ctx context.Context) error {
 		return err
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
+	if isSilent(err) {
+		return fmt.Errorf("nothing listens at %s; if Usher listens elsewhere, say so in USHER_LISTEN", address)
+	}
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,19 @@ func (s settings) stillHas(given settings) error {
 	return nil
 }
 
+// readKept fills in what the Usher that serves has made; it makes nothing.
+func (s *settings) readKept() error {
+	if err := s.readSecret(); err != nil || s.clientID != "" {
+		return err
+	}
+	id, err := readSmall(s.dataFile("client-id"), maxFile)
+	if err != nil {
+		return fmt.Errorf("%w; give the data folder (USHER_DATA_DIR) of the Usher that serves, as a user who may read it", err)
+	}
+	s.clientID = strings.TrimSpace(id)
+	return nil
+}
+
 // readSecret fills in the secret that generate has made before; it makes none.
 func (s *settings) readSecret() error {
 	if len(s.secrets) > 0 {

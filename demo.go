@@ -22,12 +22,11 @@ const demoClientID = "usher-demo"
 // demo runs everything in one process on loopback: a stand-in for plex.tv with
 // sample people, Usher, a small reverse proxy, and two sample apps. It asks
 // nobody outside and leaves nothing behind.
-func demo(ctx context.Context, args []string, stdout io.Writer) error {
+func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("usher demo", flag.ContinueOnError)
-	flags.SetOutput(stdout)
 	address := flags.String("listen", "127.0.0.1:8080", "`address` of the reverse proxy; loopback, for everybody may sign in as anybody")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return nil
+	if err := readFlags(flags, helpOf("demo"), args, stdout, stderr); errors.Is(err, flag.ErrHelp) {
+		return err
 	} else if err != nil || flags.NArg() > 0 {
 		return fmt.Errorf("usher demo takes -listen and nothing else: %w", errUsage)
 	}

@@ -40,14 +40,14 @@ type doctorFlags struct {
 }
 
 // doctor looks at an installation from outside, as an attacker would.
-func doctor(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
-	env, _, err := readEnvironment()
-	if err != nil {
-		return fmt.Errorf("%w\n%w", err, errUsage)
-	}
+func doctor(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	env, _, envErr := readEnvironment()
 	var f doctorFlags
-	if done, err := f.parse(args, env, stdout); done || err != nil {
+	if err := f.parse(args, env, stdout, stderr); err != nil {
 		return err
+	}
+	if envErr != nil {
+		return fmt.Errorf("%w\n%w", envErr, errUsage)
 	}
 	l, err := f.newLook(ctx, stdin)
 	if err != nil {
@@ -78,14 +78,9 @@ func doctor(ctx context.Context, args []string, stdin io.Reader, stdout io.Write
 	return map[int]error{1: errHoles, 2: errUnseen}[l.Exit]
 }
 
-// parse reads the flags; done means that there is nothing more to do.
-func (f *doctorFlags) parse(args []string, env environment, stdout io.Writer) (done bool, err error) {
+// parse reads the flags.
+func (f *doctorFlags) parse(args []string, env environment, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("usher doctor", flag.ContinueOnError)
-	flags.SetOutput(stdout)
-	flags.Usage = func() {
-		fmt.Fprint(stdout, doctorUsage)
-		flags.PrintDefaults()
-	}
 	f.folder = env.DataDir
 	flags.StringVar(&f.cookie, "cookie", "", "`file` with the session cookie of somebody who may pass, as a browser shows it; - for standard input")
 	flags.BoolVar(&f.echo, "echo", false, "the proxy sends /doctor/echo to Usher, behind the same protection: open it for this run. Needs Usher's data folder (USHER_DATA_DIR)")
@@ -95,16 +90,16 @@ func (f *doctorFlags) parse(args []string, env environment, stdout io.Writer) (d
 	flags.StringVar(&f.ca, "ca", "", "`file` with certificates of an authority of your own (PEM)")
 	flags.StringVar(&f.connect, "connect", "", "connect to `host:port` whatever the address says")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
-	switch err := flags.Parse(args); {
+	switch err := readFlags(flags, doctorUsage, args, stdout, stderr); {
 	case errors.Is(err, flag.ErrHelp):
-		return true, nil
+		return err
 	case err != nil:
-		return true, fmt.Errorf("usher doctor: %w: %w", err, errUsage)
+		return fmt.Errorf("usher doctor: %w: %w", err, errUsage)
 	case flags.NArg() != 1:
-		return true, fmt.Errorf("usher doctor takes one address, behind the flags: usher doctor --cookie FILE https://app.example.com/: %w", errUsage)
+		return fmt.Errorf("usher doctor takes one address, behind the flags: usher doctor --cookie FILE https://app.example.com/: %w", errUsage)
 	}
 	f.url = flags.Arg(0)
-	return false, nil
+	return nil
 }
 
 // newLook checks everything that was given before a request is sent.

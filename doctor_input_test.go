@@ -107,7 +107,7 @@ func TestDoctorSession(t *testing.T) {
 		code, r, out := examine(t, c.stdin, "--connect", w.addr, "--cookie", c.file, w.url("/"))
 		if code != 2 || !strings.Contains(r.Problem+out, c.says) {
 			// what is wrong with the command line is an error, not a report
-			err := doctor(t.Context(), []string{"--connect", w.addr, "--cookie", c.file, w.url("/")}, strings.NewReader(c.stdin), io.Discard)
+			err := doctor(t.Context(), []string{"--connect", w.addr, "--cookie", c.file, w.url("/")}, strings.NewReader(c.stdin), io.Discard, io.Discard)
 			if code != 2 || err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s: exit %d, %v\n%s", name, code, err, out)
 			}

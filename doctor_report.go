@@ -134,7 +134,10 @@ func (r *report) writeText(w io.Writer) {
 	for _, text := range r.NotSeen {
 		fmt.Fprintf(w, "%-8s  %s\n", "NOT SEEN", text)
 	}
-	proxy, by := r.Proxy, r.SeenBy
+	proxy, by, requests := r.Proxy, r.SeenBy, "requests"
+	if r.Requests == 1 {
+		requests = "request"
+	}
 	if proxy == "" {
 		proxy = "a proxy that does not say what it is"
 	}
@@ -143,7 +146,7 @@ func (r *report) writeText(w io.Writer) {
 	} else {
 		by += " told what reaches the app"
 	}
-	fmt.Fprintf(w, "\n%s: %d requests through %s; %s. %s\n", r.URL, r.Requests, proxy, by, r.verdict())
+	fmt.Fprintf(w, "\n%s: %d %s through %s; %s. %s\n", r.URL, r.Requests, requests, proxy, by, r.verdict())
 }
 
 func (r *report) verdict() string {

@@ -193,7 +193,7 @@ func (w *ward) examine(args ...string) (int, report, string) {
 func examine(t *testing.T, stdin string, args ...string) (int, report, string) {
 	t.Helper()
 	var out bytes.Buffer
-	err := doctor(context.Background(), append([]string{"--json"}, args...), strings.NewReader(stdin), &out)
+	err := doctor(context.Background(), append([]string{"--json"}, args...), strings.NewReader(stdin), &out, &out)
 	code := map[error]int{nil: 0, errHoles: 1, errUnseen: 2}
 	var r report
 	if jerr := json.Unmarshal(out.Bytes(), &r); jerr != nil {
@@ -376,7 +376,7 @@ func TestDoctorIsContent(t *testing.T) {
 		t.Errorf("whoami: exit %d:\n%s", code, out)
 	}
 	var text bytes.Buffer
-	if err := doctor(t.Context(), []string{"--connect", w.addr, "--cookie", w.cookie, "--proxy", "caddy=2.11.9", w.url("/")}, nil, &text); err != nil {
+	if err := doctor(t.Context(), []string{"--connect", w.addr, "--cookie", w.cookie, "--proxy", "caddy=2.11.9", w.url("/")}, nil, &text, &text); err != nil {
 		t.Error(err)
 	}
 	for _, want := range []string{"NOTE ", "NOT SEEN ", "No hole in what could be seen.", "caddy 2.11.9", "whoami told"} {
@@ -508,7 +508,18 @@ func TestDoctorWithOtherHeaders(t *testing.T) {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 	var text bytes.Buffer
-	if err := doctor(t.Context(), args, nil, &text); err != errHoles || !strings.Contains(text.String(), "a line for it like that of deploy/nginx/usher-answers.conf") {
+	if err := doctor(t.Context(), args, nil, &text, &text); err != errHoles || !strings.Contains(text.String(), "a line for it like that of deploy/nginx/usher-answers.conf") {
 		t.Errorf("%v:\n%s", err, text.String())
+	}
+}
+
+func TestDoctorCountsOneRequest(t *testing.T) {
+	t.Parallel()
+	for n, says := range map[int]string{1: ": 1 request through", 2: ": 2 requests through"} {
+		var out strings.Builder
+		(&report{Requests: n}).writeText(&out)
+		if !strings.Contains(out.String(), says) {
+			t.Errorf("%q, want %q", out.String(), says)
+		}
 	}
 }

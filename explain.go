@@ -23,7 +23,7 @@ import (
 // machine, by the secret that both have; where none runs it looks into the
 // store itself.
 func explain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	q, asJSON, err := explainArguments(args, stderr)
+	q, asJSON, err := explainArguments(args, stdout, stderr)
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,8 @@ func explain(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return nil
 }
 
-func explainArguments(args []string, stderr io.Writer) (q auth.Question, asJSON bool, err error) {
+func explainArguments(args []string, stdout, stderr io.Writer) (q auth.Question, asJSON bool, err error) {
 	flags := flag.NewFlagSet("usher explain", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	ip := ""
 	flags.StringVar(&q.User, "user", "", "Plex `id`, uuid, username or e-mail; without it nobody is signed in")
 	flags.StringVar(&q.URL, "url", "", "the `address` that they open")
@@ -60,7 +59,9 @@ func explainArguments(args []string, stderr io.Writer) (q auth.Question, asJSON 
 	flags.StringVar(&q.Policy, "policy", "", "the `policy` in the check's own address, where the proxy asks with one")
 	flags.StringVar(&q.Request, "request", "", "the `id` that the page of a refusal shows")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
-	if err := flags.Parse(args); err != nil {
+	if err := readFlags(flags, helpOf("explain"), args, stdout, stderr); errors.Is(err, flag.ErrHelp) {
+		return q, false, err
+	} else if err != nil {
 		return q, false, fmt.Errorf("usher explain --user X --url U [--method M] [--ip A] [--policy P] [--json], or usher explain --request ID: %w", errUsage)
 	}
 	if ip != "" {

@@ -8,13 +8,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 )
@@ -65,17 +69,51 @@ func printHelp(w io.Writer) {
 	_ = out.Flush() // nothing to be done about a terminal that is gone
 }
 
+// helpOf is the line that help has about a command.
+func helpOf(command string) string {
+	for line := range strings.Lines(help) {
+		if strings.Contains(line, "usher "+command+" ") {
+			return strings.TrimSpace(line) + "\n"
+		}
+	}
+	return ""
+}
+
+// readFlags reads the flags of a command. flag.ErrHelp: help was asked for, and is printed.
+func readFlags(flags *flag.FlagSet, about string, args []string, stdout, stderr io.Writer) error {
+	var said bytes.Buffer
+	flags.SetOutput(&said)
+	flags.Usage = func() {
+		said.WriteString(about)
+		flags.PrintDefaults()
+	}
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		stderr = stdout
+	}
+	_, _ = said.WriteTo(stderr) // nothing to be done about a terminal that is gone
+	return err
+}
+
 // run is the program: it returns when the command is done or ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	err := runCommand(ctx, args, stdout, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	return err
+}
+
+func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	command := "serve"
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
 	switch command {
 	case "demo":
-		return demo(ctx, args, stdout)
+		return demo(ctx, args, stdout, stderr)
 	case "doctor":
-		return doctor(ctx, args, os.Stdin, stdout)
+		return doctor(ctx, args, os.Stdin, stdout, stderr)
 	case "explain":
 		return explain(ctx, args, stdout, stderr)
 	case "setup":
@@ -84,6 +122,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return makeBackup(ctx, args, stdout, stderr)
 	case "restore":
 		return restore(ctx, args, os.Stdin, stdout, stderr)
+	}
+	if len(args) > 0 && slices.Contains([]string{"serve", "config", "healthcheck", "version", "help"}, command) {
+		if err := readFlags(flag.NewFlagSet("usher "+command, flag.ContinueOnError), helpOf(command), args, stdout, io.Discard); errors.Is(err, flag.ErrHelp) {
+			return err
+		}
 	}
 	if len(args) > 0 {
 		return fmt.Errorf("usher %s takes no arguments, got %q: %w", command, args, errUsage)

@@ -411,3 +411,130 @@ func read(t *testing.T, r io.ReadCloser) string {
 	}
 	return string(b)
 }
+
+// Whoever asks a command for help gets it where it can be read page by page, and nothing is done.
+func TestHelpOfEachCommand(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"serve", "setup", "demo", "doctor", "explain", "backup", "restore", "config", "healthcheck", "version"} {
+		for _, flag := range []string{"-h", "--help"} {
+			env := []string{"USHER_NONSENSE=1", "USHER_DATA_DIR=" + filepath.Join(t.TempDir(), "data")}
+			code, out, errOut := run1(t, env, command, flag)
+			if code != 0 || !strings.Contains(out, "usher "+command+" ") || errOut != "" {
+				t.Errorf("usher %s %s: exit %d, %q, %q", command, flag, code, out, errOut)
+			}
+		}
+		if code, out, errOut := run1(t, nil, command, "--nonsense"); code != 2 || out != "" || !strings.Contains(errOut, "usher "+command) {
+			t.Errorf("usher %s --nonsense: exit %d, %q, %q", command, code, out, errOut)
+		}
+	}
+	if _, out, _ := run1(t, nil, "setup", "-h"); !strings.Contains(out, "-print") {
+		t.Errorf("usher setup -h names no flag: %q", out)
+	}
+}
+
+// An address that cannot be listened at: only one that somebody has is said to be taken.
+func TestListenSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	const another, none = "is another Usher running", "no such address"
+	for address, says := range map[string]string{taken.Addr().String(): another, "192.0.2.1:4181": none} {
+		for _, name := range []string{"USHER_LISTEN", "USHER_METRICS_LISTEN"} {
+			code, _, errOut := run1(t, []string{"USHER_DATA_DIR=" + t.TempDir(), "USHER_LISTEN=127.0.0.1:0", name + "=" + address})
+			if code != 1 || !strings.Contains(errOut, name+": ") || !strings.Contains(errOut, says) || strings.Contains(errOut, another) != (says == another) {
+				t.Errorf("%s=%s: exit %d, %s", name, address, code, errOut)
+			}
+		}
+	}
+}
+
+func TestHealthcheckSaysWhereNobodyListens(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	if code, _, errOut := run1(t, []string{"USHER_LISTEN=" + address}, "healthcheck"); code != 1 || !strings.Contains(errOut, "nothing listens at http://"+address) {
+		t.Errorf("exit %d, %s", code, errOut)
+	}
+}
+
+// asSomebodyElse runs usher as a user whom our folders do not belong to. It is for root.
+func asSomebodyElse(t *testing.T, env []string, args ...string) (out string, err error) {
+	t.Helper()
+	self := filepath.Join(t.TempDir(), "usher")
+	err = os.Link(os.Args[0], self)
+	for _, path := range []string{self, filepath.Dir(self), filepath.Dir(filepath.Dir(self))} { // whatever the umask is
+		err = errors.Join(err, os.Chmod(path, 0o755))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env, cmd.Dir = with(env, "RUN_AS_USHER=1"), "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	text, err := cmd.CombinedOutput()
+	return string(text), err
+}
+
+// TestDataFolderOfAnotherUser: the message names the variable and who would need to be let in.
+func TestDataFolderOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"USHER_DATA_DIR=" + dir, "USHER_LISTEN=127.0.0.1:0"}
+	uid := os.Getuid()
+	if uid == 0 { // whom nothing is closed to
+		uid = 65534
+	} else if err := os.Chmod(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	for says, args := range map[string][]string{
+		fmt.Sprintf("(uid %d) may read and write", uid):         nil,
+		"as a user who may read it":                             {"backup", "-"},
+		"the data folder (USHER_DATA_DIR) of the Usher that se": {"explain", "--url", "https://app.example.com/"},
+	} {
+		var out string
+		if os.Getuid() == 0 {
+			out, _ = asSomebodyElse(t, env, args...)
+		} else {
+			_, _, out = run1(t, env, args...)
+		}
+		if !strings.Contains(out, "USHER_DATA_DIR") || !strings.Contains(out, "permission denied") || !strings.Contains(out, says) {
+			t.Errorf("usher %s does not say %q: %s", args, says, out)
+		}
+	}
+}
+
+// TestScreenshotsWithoutABrowser: those that are there stay.
+func TestScreenshotsWithoutABrowser(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, tool := range []string{"make", "sh", "rm", "mkdir"} {
+		path, err := exec.LookPath(tool)
+		if err != nil {
+			t.Skip("not installed: ", tool)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shot := filepath.Join(dir, "docs", "screenshots", "page.png")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "Makefile"), makefile, 0o600), os.MkdirAll(filepath.Dir(shot), 0o700), os.WriteFile(shot, []byte("a picture"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "make"), "screenshots")
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + dir}
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "needs Chromium") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(shot); err != nil {
+		t.Error(err)
+	}
+}

@@ -16,7 +16,7 @@ import (
 // be stopped: one that serves holds sessions in memory that the file would not know,
 // and would go on with a secret and a client id that are no longer those of the store.
 func restore(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) error {
-	name, anySecret, err := oneFile("restore", "other-secret", "restore although the secret is another: everybody signs in again", args, stderr)
+	name, anySecret, err := oneFile("restore", "other-secret", "restore although the secret is another: everybody signs in again", args, stdout, stderr)
 	if err != nil {
 		return err
 	}

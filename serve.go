@@ -52,16 +52,16 @@ func serve(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	defer app.close()
-	ln, err := net.Listen("tcp", set.listen)
+	ln, err := listen("USHER_LISTEN", set.listen)
 	if err != nil {
-		return fmt.Errorf("USHER_LISTEN: %w; is another Usher running, or is the port taken?", err)
+		return err
 	}
 	servers := []*http.Server{newServer(app, log)}
 	listeners := []net.Listener{ln}
 	if set.metricsListen != "" {
-		mln, err := net.Listen("tcp", set.metricsListen)
+		mln, err := listen("USHER_METRICS_LISTEN", set.metricsListen)
 		if err != nil {
-			return errors.Join(fmt.Errorf("USHER_METRICS_LISTEN: %w", err), ln.Close())
+			return errors.Join(err, ln.Close())
 		}
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(app.registry, promhttp.HandlerOpts{}))
@@ -100,6 +100,20 @@ func serve(ctx context.Context, stderr io.Writer) error {
 		}
 	})
 	return serveAll(ctx, servers, listeners)
+}
+
+// listen listens where a variable says.
+func listen(variable, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %w; is another Usher running, or is the port taken?", variable, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: %w; this machine, or this container, has no such address", variable, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", variable, err)
+	}
+	return ln, nil
 }
 
 // serveAll serves until ctx ends or one server fails, then stops all.

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -31,9 +32,10 @@ Without one: open the address that Usher prints into its log while it is not set
 // that serves on this machine, or into its store where none does.
 func setUp(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("usher setup", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	printed := flags.Bool("print", false, "print environment lines, with the owner's token, and store nothing")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+	if err := readFlags(flags, helpOf("setup"), args, stdout, stderr); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil || flags.NArg() > 0 {
 		return fmt.Errorf("usher setup [--print]: %w", errUsage)
 	}
 	env, _, envErr := readEnvironment()
@@ -78,10 +80,19 @@ func keeper(ctx context.Context, set settings, printed bool, stdout io.Writer) (
 		}
 		k.store = func(_ context.Context, _ plex.Token, s desk.Setup) error { return printLines(stdout, s) }
 	} else {
-		if err := set.generate(slog.New(slog.DiscardHandler)); err != nil {
+		served, err := set.served(ctx)
+		if err != nil {
 			return kept{}, err
 		}
-		if k.store, err = set.storer(ctx); err != nil {
+		if served {
+			err = set.readKept()
+		} else {
+			err = set.generate(slog.New(slog.DiscardHandler))
+		}
+		if err != nil {
+			return kept{}, err
+		}
+		if k.store, err = set.storer(served); err != nil {
 			return kept{}, err
 		}
 	}
@@ -89,19 +100,35 @@ func keeper(ctx context.Context, set settings, printed bool, stdout io.Writer) (
 	return k, err
 }
 
+// served reports whether an Usher serves on this machine. Where the folder has no secret it is asked by one that
+// nobody has: whoever serves says so, before a folder is made that is not its own.
+func (set settings) served(ctx context.Context) (bool, error) {
+	if err := set.readSecret(); errors.Is(err, fs.ErrNotExist) {
+		set.secrets = []string{hex.EncodeToString(random(32))}
+	} else if err != nil {
+		return false, err
+	}
+	if _, err := session.NewKeys(set.secrets...); err != nil {
+		return false, nil // generate says what is wrong with it
+	}
+	_, err := set.tellRunning(ctx, desk.Command{})
+	if isSilent(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // storer hands a set-up to whoever serves, or, where nobody does, writes it
 // into the store. That it cannot is told before anybody signs in.
-func (set settings) storer(ctx context.Context) (storeFunc, error) {
+func (set settings) storer(served bool) (storeFunc, error) {
 	keys, err := session.NewKeys(set.secrets...)
 	if err != nil {
 		return nil, fmt.Errorf("USHER_SECRET: %w", err)
 	}
-	if _, err := set.tellRunning(ctx, desk.Command{}); isSilent(err) {
+	if !served {
 		if _, err := session.Peek(set.dataFile("usher.db"), keys, setupSetting); err != nil && !errors.Is(err, session.ErrSealedOtherwise) {
 			return nil, err
 		}
-	} else if err != nil {
-		return nil, err
 	}
 	return func(ctx context.Context, token plex.Token, s desk.Setup) error {
 		c := desk.Command{Token: string(token), Allow: s.Allow}

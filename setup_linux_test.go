@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -136,6 +138,49 @@ func TestSetUpAtATerminal(t *testing.T) {
 		pins := stand.Requests(plextest.CreatePIN)
 		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "no Usher with this secret") || stand.Requests(plextest.CreatePIN) != pins {
 			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("served from another folder", func(t *testing.T) {
+		env, usher := settings()
+		env = append(env, "USHER_CLIENT_ID=") // both make their own
+		start(t, env).await(usher+"/healthz", http.StatusOK)
+		secret := strings.TrimSpace(fileOf(t, strings.TrimPrefix(env[1], "USHER_DATA_DIR="), "secret"))
+		for _, own := range []string{"", "USHER_SECRET=" + secret} {
+			_, program := openTerminal(t)
+			defer program.Close()
+			dir := t.TempDir()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it would wait for somebody to sign in
+			defer cancel()
+			cmd := exec.CommandContext(ctx, os.Args[0], "setup")
+			cmd.Env = with(env, "RUN_AS_USHER=1", own, "USHER_DATA_DIR="+filepath.Join(dir, "data"))
+			cmd.Stdin = program
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "the data folder") || strings.Contains(string(out), "plex.tv/link") {
+				t.Errorf("%v: %s", err, out)
+			}
+			if left := filesOf(t, dir); len(left) > 0 {
+				t.Errorf("%q left %v", own, left)
+			}
+		}
+	})
+	t.Run("not served, by root", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("only root makes files for others")
+		}
+		env, _ := settings()
+		env = append(env, "USHER_CLIENT_ID=")
+		dir := strings.TrimPrefix(env[1], "USHER_DATA_DIR=")
+		if err := os.Chown(dir, 65532, 65533); err != nil {
+			t.Fatal(err)
+		}
+		atTerminal(t, stand, env)
+		for _, name := range []string{"secret", "client-id", "usher.db"} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is := info.Sys().(*syscall.Stat_t); is.Uid != 65532 || is.Gid != 65533 {
+				t.Errorf("%s belongs to %d:%d", name, is.Uid, is.Gid)
+			}
 		}
 	})
 	t.Run("the token fixed", func(t *testing.T) {

@@ -498,7 +498,7 @@ func TestSetUpWhileNoneServesIsInTheHistory(t *testing.T) {
 	if err := set.generate(slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	store, err := set.storer(t.Context())
+	store, err := set.storer(false)
 	if err != nil {
 		t.Fatal(err)
 	}
