@@ -132,6 +132,23 @@ func TestTerminal(t *testing.T) {
 	})
 }
 
+// TestTerminalNamesEverybody, but of very many the first.
+func TestTerminalNamesEverybody(t *testing.T) {
+	for people, more := range map[int]string{250: "", 400: " and 104 more\n"} {
+		inTime(t, func(t *testing.T, m *terminal) {
+			m.stand.AddPeople(people, plextest.Shared)
+			if err := m.run(t, "robin", "1\n3\n"); err != nil {
+				t.Fatal(err)
+			}
+			_, shared, _ := strings.Cut(m.out.String(), "3  shared  ")
+			shared, _, _ = strings.Cut(shared, "4  friend")
+			if got := strings.Count(shared, "guest"); got != min(people, 298) || !strings.Contains(shared, more) || strings.Contains(shared, " more") != (more != "") {
+				t.Errorf("%d of %d people: %.100s", got, people, shared)
+			}
+		})
+	}
+}
+
 func TestTerminalWithWhatIsFixed(t *testing.T) {
 	inTime(t, func(t *testing.T, m *terminal) {
 		m.fixed = desk.Fixed{Servers: []string{plextest.Attic}, Allow: "home"}

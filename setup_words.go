@@ -46,9 +46,9 @@ func number(text string, n int) int {
 }
 
 // maxSaid bounds the names that are said of one choice.
-const maxSaid = 12
+const maxSaid = 300
 
-// some says a few names, and how many there are besides.
+// some says the names, and how many there are besides.
 func some(names []string) string {
 	said := make([]string, 0, maxSaid)
 	for _, n := range names[:min(len(names), maxSaid)] {

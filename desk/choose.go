@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	maxServers = 30 // that can be allowed by set-up
-	maxNames   = 12 // shown of one choice
+	maxServers = 30     // that can be allowed by set-up
+	maxNames   = 12     // shown of one choice at once
+	maxAll     = 300    // and with those behind a press
+	listRoom   = 9_000  // bytes on the page for the names of one choice
+	namesRoom  = 20_000 // and for all
 )
 
 // Tiers are the choices of who may pass, the narrowest first.
@@ -170,11 +173,12 @@ func (d *Desk) stuck(w http.ResponseWriter, err error, v Visit, now *run, again 
 }
 
 func (d *Desk) writePeople(w http.ResponseWriter, status int, v Visit, now *run, chosen, problem string) {
-	page := templates.SetupPeople{Action: v.Base + path + "/finish", Back: v.Base + path + "/servers", Fixed: d.cfg.Fixed.Allow, Problem: problem,
-		Invited: bounded(Invited(now.people))}
+	page := templates.SetupPeople{Action: v.Base + path + "/finish", Back: v.Base + path + "/servers", Fixed: d.cfg.Fixed.Allow, Problem: problem}
+	left := namesRoom
+	page.Invited = bounded(Invited(now.people), maxNames, &left)
 	if page.Fixed != "" {
 		for _, c := range d.foresee(now.people, page.Fixed) {
-			page.Choices = append(page.Choices, templates.SetupChoice{Value: c.Allow, Count: len(c.Names), Names: bounded(c.Names)})
+			page.Choices = append(page.Choices, templates.SetupChoice{Value: c.Allow, Count: len(c.Names), Names: bounded(c.Names, maxAll, &left)})
 		}
 		d.write(w, status, page)
 		return
@@ -183,15 +187,33 @@ func (d *Desk) writePeople(w http.ResponseWriter, status int, v Visit, now *run,
 	for _, c := range d.foresee(now.people, Tiers()...) {
 		choice := templates.SetupChoice{Value: c.Allow, Count: len(c.Names), Chosen: c.Allow == chosen}
 		if c.Allow != "anyone" { // whose list would be of those who happen to be known
-			choice.Names = bounded(c.Names)
+			choice.Names = bounded(c.Names, maxAll, &left)
 		}
 		page.Choices = append(page.Choices, choice)
 	}
 	d.write(w, status, page)
 }
 
-func bounded(names []string) templates.Names {
-	return templates.Names{Names: names[:min(len(names), maxNames)], More: max(0, len(names)-maxNames)}
+// bounded are at most so many names, as far as there is room for them on the page.
+func bounded(names []string, most int, left *int) templates.Names {
+	n, room := 0, min(*left, listRoom)
+	for ; n < min(len(names), most); n++ {
+		if room -= weight(names[n]); room < 0 {
+			break
+		}
+		*left -= weight(names[n])
+	}
+	first := min(n, maxNames)
+	return templates.Names{Names: names[:first], Rest: names[first:n], More: len(names) - n}
+}
+
+// weight is how many bytes a name takes on a page at most.
+func weight(name string) int {
+	n := len("<bdi>…</bdi>, ") + len(name)
+	for _, sign := range `&<>"'+` {
+		n += len("&#34;") * strings.Count(name, string(sign))
+	}
+	return n
 }
 
 // finish stores everything and puts it in force.

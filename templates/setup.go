@@ -52,8 +52,15 @@ type SetupChoice struct {
 // Names are people by name, and how many there are besides.
 type Names struct {
 	Names []string
+	Rest  []string // behind a press; not of SetupPeople.Invited
 	More  int
 }
+
+// Besides is how many there are besides Names.
+func (n Names) Besides() int { return len(n.Rest) + n.More }
+
+// Others are the Rest.
+func (n Names) Others() Names { return Names{Names: n.Rest, More: n.More} }
 
 // SetupDone gives the lines for a proxy.
 type SetupDone struct {

@@ -14,7 +14,7 @@ func setupSamples() []sample {
 	choices := []templates.SetupChoice{
 		{Value: "owner", Count: 1, Names: templates.Names{Names: []string{"robin"}}},
 		{Value: "home", Count: 3, Names: templates.Names{Names: []string{"robin", "Kiddo", "sam"}}},
-		{Value: "shared", Count: 16, Names: templates.Names{Names: []string{"casey", "otto"}, More: 11}, Chosen: true},
+		{Value: "shared", Count: 16, Names: templates.Names{Names: []string{"casey", "otto"}, Rest: []string{"pat", "sam", "ivan"}, More: 11}, Chosen: true},
 		{Value: "friend", Count: 17, Names: templates.Names{Names: []string{"robin", "casey"}, More: 15}},
 		{Value: "anyone"},
 	}
@@ -38,7 +38,7 @@ func setupSamples() []sample {
 
 func hostileSetup(v string) []sample {
 	const post = "https://auth.example.com/post"
-	names := templates.Names{Names: []string{v, v}, More: 2}
+	names := templates.Names{Names: []string{v, v}, Rest: []string{v, v}, More: 2}
 	return []sample{
 		{"setup-code", 403, templates.SetupCode{Action: post, Problem: v}},
 		{"setup-account", 200, templates.SetupAccount{Action: post}},
