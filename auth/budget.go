@@ -17,6 +17,14 @@ const (
 	maxAddresses = 10_000          // remembered; more share one budget
 )
 
+// Budgets for looks at PINs that are under way, each of which is a request to
+// plex.tv as well. A page looks every two seconds: this is a large family.
+const (
+	lookBurst = 20                     // at once from one address
+	lookEvery = 100 * time.Millisecond // and then one in this time
+	looks     = 50                     // a second from all together, and at once
+)
+
 // budgets keep one busy address from using up what all have.
 type budgets struct {
 	mu      sync.Mutex
@@ -26,6 +34,10 @@ type budgets struct {
 
 func newBudgets() *budgets {
 	return &budgets{total: rate.NewLimiter(totalRate, totalBurst), address: newNetworks(addressBurst, addressEvery)}
+}
+
+func newLooks() *budgets {
+	return &budgets{total: rate.NewLimiter(looks, looks), address: newNetworks(lookBurst, lookEvery)}
 }
 
 // take spends one sign-in. Where there is none left it spends nothing and says
@@ -47,6 +59,16 @@ func (b *budgets) take(from netip.Addr) (reason string, wait time.Duration) {
 		return reasonAll, d
 	}
 	return "", 0
+}
+
+// look spends one look at a PIN. What is refused because of all together is spent
+// all the same: otherwise few who ask without end would leave the others nothing.
+func (b *budgets) look(from netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	own, _ := b.address.limiter(from, now)
+	return own.AllowN(now, 1) && b.total.AllowN(now, 1)
 }
 
 // networks are budgets of addresses, so many of them.

@@ -46,3 +46,22 @@ func TestAHundredThousandAddressesAreNotAllRemembered(t *testing.T) {
 		}
 	})
 }
+
+// Few who ask without end leave something to the others: what is refused to them because of all is spent all the same.
+func TestFewCannotUseUpAllLooks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newLooks()
+		passed := 0
+		for i := range 60_000 { // a minute, in which ten ask a hundred times a second each
+			b.look(netip.AddrFrom4([4]byte{198, 51, 100, byte(i % 10)}))
+			if i%2000 == 1999 && b.look(netip.MustParseAddr("203.0.113.7")) {
+				passed++
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if passed < 10 {
+			t.Errorf("somebody else was let look %d times of 30", passed)
+		}
+	})
+}

@@ -211,3 +211,108 @@ func TestOneBusyAddressHindersNobody(t *testing.T) {
 		}
 	})
 }
+
+// underWay are browsers that have begun a sign-in each, the i-th from an address, and where Plex's page for it is.
+func (w *world) underWay(n int, from func(i int) string) (waiting []*browser, forward []string) {
+	w.t.Helper()
+	for i := range n {
+		b := w.browser()
+		b.from = from(i)
+		waiting, forward = append(waiting, b), append(forward, b.begin("/"))
+		time.Sleep(6 * time.Second) // the budgets of those who begin
+	}
+	return waiting, forward
+}
+
+// poll asks how far these browsers' sign-ins are, each so often, not all in the same moment.
+func (w *world) poll(waiting []*browser, every, during time.Duration) {
+	var all sync.WaitGroup
+	for i, b := range waiting {
+		all.Go(func() {
+			time.Sleep(every * time.Duration(i) / time.Duration(len(waiting)))
+			for stop := time.Now().Add(during); time.Now().Before(stop); time.Sleep(every) {
+				if res := b.get(poll); res.StatusCode != http.StatusOK || !strings.Contains(text(res), `"pending"`) {
+					w.t.Errorf("the poll says %s", res.Status)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// However many sign-ins are under way, plex.tv is asked about them only so often for one address, and for all together:
+// what it then refuses, it refuses to everybody.
+func TestPlexIsAskedAboutPINsOnlySoOften(t *testing.T) {
+	t.Parallel()
+	const seconds = 10
+	for name, tt := range map[string]struct {
+		begun       int
+		from        func(i int) string
+		every       time.Duration
+		least, most int
+	}{
+		"one address":        {200, func(int) string { return "203.0.113.66" }, time.Second, 10 * seconds, 20 + 10*seconds},
+		"one network":        {200, func(i int) string { return fmt.Sprintf("2001:db8:0:7::%x", i) }, time.Second, 10 * seconds, 20 + 10*seconds},
+		"sixty addresses":    {240, func(i int) string { return fmt.Sprintf("203.0.%d.66", i%60) }, time.Second, 50 * seconds, 50 + 50*seconds},
+		"a family of twenty": {20, func(int) string { return "203.0.113.66" }, 2 * time.Second, 10 * seconds, 10 * seconds},
+		"four such families": {80, func(i int) string { return fmt.Sprintf("203.0.%d.66", i%4) }, 2 * time.Second, 40 * seconds, 40 * seconds},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil)
+				waiting, forward := w.underWay(tt.begun, tt.from)
+				w.poll(waiting, tt.every, seconds*time.Second)
+				if n := w.plex.Requests(plextest.CheckPIN); n < tt.least || n > tt.most {
+					t.Errorf("plex.tv was asked %d times in %d seconds, want %d to %d", n, seconds, tt.least, tt.most)
+				}
+				// Who was not looked at has lost nothing.
+				last := len(waiting) - 1
+				waiting[last].approve(forward[last], "casey")
+				time.Sleep(time.Second)
+				if got := state(t, waiting[last].get(poll)); got != "ok" {
+					t.Errorf("approved: %s", got)
+				}
+				w.wantSessions(casey, 1)
+			})
+		})
+	}
+}
+
+// What nobody was asked about is as it was: of a plex.tv that is silent a page is told so, and it asks on.
+func TestAPollThatIsOneTooManySaysWhatWasSaidLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		waiting, forward := w.underWay(22, func(int) string { return "203.0.113.66" })
+		w.plex.Fail(plextest.CheckPIN, plextest.ServerError())
+		if got := state(t, waiting[0].get(poll)); got != "unavailable" {
+			t.Fatal(got)
+		}
+		time.Sleep(3 * time.Second)
+		w.plex.Heal()
+		for _, b := range waiting[1:21] {
+			b.get(poll)
+		}
+		for i, want := range map[int]string{0: "unavailable", 21: "pending"} {
+			waiting[i].approve(forward[i], "casey")
+			if got := state(t, waiting[i].get(poll)); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+		if res := waiting[21].get(callback); res.StatusCode != http.StatusOK || setsSession(res) {
+			t.Errorf("the callback: %s", res.Status)
+		}
+		if n := w.plex.Requests(plextest.CheckPIN); n != 21 {
+			t.Errorf("plex.tv was asked %d times", n)
+		}
+		other := w.browser()
+		other.signIn("sam", "/") // hindered by nothing
+		time.Sleep(time.Second)
+		for _, i := range []int{0, 21} {
+			if got := state(t, waiting[i].get(poll)); got != "ok" {
+				t.Errorf("a second later: %s", got)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -99,12 +100,13 @@ func (one *signIn) pause(err error) {
 type signIns struct {
 	s     *Server
 	began time.Time
+	looks *budgets
 	mu    sync.Mutex
 	m     map[int64]*signIn
 }
 
 func newSignIns(s *Server) *signIns {
-	return &signIns{s: s, began: time.Now(), m: map[int64]*signIn{}}
+	return &signIns{s: s, began: time.Now(), looks: newLooks(), m: map[int64]*signIn{}}
 }
 
 // of finds or begins the record of a PIN.
@@ -164,7 +166,8 @@ type outcome struct {
 // advance takes a sign-in as far as it will go now. Requests about one PIN
 // take turns, so however many ask, it is redeemed once and makes one session;
 // who waited while plex.tv was asked gets that answer, so they cost plex.tv no
-// more than one. A browser that goes away waits for nothing, but what it has
+// more than one. An address that has asked too often hears what was said last,
+// and asks again. A browser that goes away waits for nothing, but what it has
 // begun is finished: the PIN is gone once read.
 func (l *signIns) advance(r *http.Request, site Site, p pendingSignIn) outcome {
 	arrived := time.Now()
@@ -188,6 +191,9 @@ func (l *signIns) advance(r *http.Request, site Site, p pendingSignIn) outcome {
 	case <-time.After(wait):
 	case <-r.Context().Done():
 		return outcome{state: stateUnavailable}
+	}
+	if !l.looks.look(l.s.cfg.Proxies.client(r)) { // a later poll will
+		return outcome{state: cmp.Or(one.said, statePending)}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), plexTime)
 	defer cancel()
