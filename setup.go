@@ -62,15 +62,17 @@ type storeFunc func(context.Context, plex.Token, desk.Setup) error
 
 // kept is where a set-up goes.
 type kept struct {
-	fixed  desk.Fixed
-	client *plex.Client
-	store  storeFunc
+	addresses
+	fixed   desk.Fixed
+	client  *plex.Client
+	store   storeFunc
+	printed bool // and nothing is stored
 }
 
 // keeper finds out where a set-up goes: to whoever serves, into the store, or,
 // where it is to be printed, nowhere.
 func keeper(ctx context.Context, set settings, printed bool, stdout io.Writer) (k kept, err error) {
-	k.fixed = set.fixed()
+	k.fixed, k.printed, k.addresses = set.fixed(), printed, set.addresses()
 	if printed {
 		if id, err := readSmall(set.dataFile("client-id"), maxFile); err == nil && set.clientID == "" {
 			set.clientID = strings.TrimSpace(id)
@@ -92,7 +94,7 @@ func keeper(ctx context.Context, set settings, printed bool, stdout io.Writer) (
 		if err != nil {
 			return kept{}, err
 		}
-		if k.store, err = set.storer(served); err != nil {
+		if k.store, k.addresses, err = set.storer(ctx); err != nil {
 			return kept{}, err
 		}
 	}
@@ -119,16 +121,24 @@ func (set settings) served(ctx context.Context) (bool, error) {
 }
 
 // storer hands a set-up to whoever serves, or, where nobody does, writes it
-// into the store. That it cannot is told before anybody signs in.
-func (set settings) storer(served bool) (storeFunc, error) {
+// into the store. That it cannot is told before anybody signs in. The addresses are
+// those of whoever serves, which alone may have been told them.
+func (set settings) storer(ctx context.Context) (_ storeFunc, a addresses, err error) {
 	keys, err := session.NewKeys(set.secrets...)
 	if err != nil {
-		return nil, fmt.Errorf("USHER_SECRET: %w", err)
+		return nil, a, fmt.Errorf("USHER_SECRET: %w", err)
 	}
-	if !served {
+	served, err := set.tellRunning(ctx, desk.Command{})
+	switch {
+	case isSilent(err):
+		a = set.addresses()
 		if _, err := session.Peek(set.dataFile("usher.db"), keys, setupSetting); err != nil && !errors.Is(err, session.ErrSealedOtherwise) {
-			return nil, err
+			return nil, a, err
 		}
+	case err != nil:
+		return nil, a, err
+	default:
+		a = addresses{served.Sites, served.Port}
 	}
 	return func(ctx context.Context, token plex.Token, s desk.Setup) error {
 		c := desk.Command{Token: string(token), Allow: s.Allow}
@@ -148,7 +158,7 @@ func (set settings) storer(served bool) (storeFunc, error) {
 		}
 		a.current().server.Audit(session.Event{Kind: session.EventSetUp, Result: session.ResultDone, Reason: desk.ByCommand, Account: s.Owner})
 		return nil
-	}, nil
+	}, a, nil
 }
 
 // printLines prints what an environment needs to say the same.
@@ -211,8 +221,7 @@ func (d dialogue) setUp(ctx context.Context, k kept) error {
 	if err := k.store(ctx, token, s); err != nil {
 		return fmt.Errorf("nothing is set up: %w", err)
 	}
-	d.say("\nDone. Now tell your proxy: README.md, \"Set it up\", or the files in deploy/.\n")
-	return nil
+	return d.finish(k)
 }
 
 // signIn shows a code for plex.tv/link and waits until it was typed there.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,7 +43,7 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 }
 
 // atTerminal runs usher setup as robin does: a code, typed at Plex, then server
-// 1 and choice 3.
+// 1 and choice 3, and, where it is asked for, Caddy.
 func atTerminal(t *testing.T, stand *plextest.Server, env []string, args ...string) (seen, out string) {
 	t.Helper()
 	person, program := openTerminal(t)
@@ -87,16 +88,27 @@ func atTerminal(t *testing.T, stand *plextest.Server, env []string, args ...stri
 	if err := stand.Approve(codeShown(screen.String()), "robin"); err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range [][2]string{{"Numbers, such as", "1\n"}, {"A number (3", "3\n"}} {
+	steps := [][2]string{{"Numbers, such as", "1\n"}, {"A number (3", "3\n"}, {"Enter for none", "caddy\n"}}
+	if len(args) > 0 {
+		steps = steps[:2]
+	}
+	for _, step := range steps {
 		await(step[0], func() bool { return strings.Contains(screen.String(), step[0]) })
 		if _, err := person.WriteString(step[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
+	await("end", func() bool { // its own end of the terminal is the last
+		select {
+		case <-drained:
+			return true
+		default:
+			return false
+		}
+	})
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, screen.String())
 	}
-	<-drained
 	return screen.String(), stdout.String()
 }
 
@@ -109,6 +121,10 @@ func TestSetUpAtATerminal(t *testing.T) {
 		return []string{"USHER_LISTEN=" + listen, "USHER_DATA_DIR=" + t.TempDir(), "USHER_URL=https://home.example.com/door", "USHER_CLIENT_ID=test-client",
 			"USHER_PLEX_URL=" + stand.URL, "USHER_PLEX_AUTH_URL=" + stand.AuthURL}, "http://" + listen
 	}
+	ownLines := func(seen string) bool {
+		_, lines, _ := strings.Cut(seen, "==> caddy/overlay.Caddyfile <==")
+		return strings.Contains(lines, "home.example.com") && strings.Contains(lines, "/door/") && !strings.Contains(lines, "app.example.com")
+	}
 	t.Run("served", func(t *testing.T) {
 		env, usher := settings()
 		p := start(t, env)
@@ -116,8 +132,9 @@ func TestSetUpAtATerminal(t *testing.T) {
 		if got := strangersCheck(t, usher, "app.example.com", "/"); got != http.StatusServiceUnavailable {
 			t.Errorf("before: %d", got)
 		}
-		seen, _ := atTerminal(t, stand, env)
-		if !strings.Contains(seen, "Done.") || strings.Contains(seen, "test-token-") {
+		// It is not told where the pages live, but who serves is.
+		seen, _ := atTerminal(t, stand, slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, "USHER_URL=") }))
+		if !strings.Contains(seen, "Done.") || !ownLines(seen) || strings.Contains(seen, "test-token-") {
 			t.Errorf("%s", seen)
 		}
 		if got := strangersCheck(t, usher, "app.example.com", "/"); got != http.StatusUnauthorized {
@@ -198,7 +215,9 @@ func TestSetUpAtATerminal(t *testing.T) {
 	})
 	t.Run("not served", func(t *testing.T) {
 		env, usher := settings()
-		atTerminal(t, stand, env)
+		if seen, _ := atTerminal(t, stand, env); !ownLines(seen) {
+			t.Errorf("%s", seen)
+		}
 		p := start(t, env)
 		p.await(usher+"/healthz", http.StatusOK)
 		if got := strangersCheck(t, usher, "app.example.com", "/"); got != http.StatusUnauthorized {
@@ -209,7 +228,7 @@ func TestSetUpAtATerminal(t *testing.T) {
 		env, usher := settings()
 		seen, out := atTerminal(t, stand, env, "--print")
 		token := stand.Token("robin", "test-client")
-		if want := "USHER_OWNER=70010009\nUSHER_SERVERS=" + plextest.Attic + "\nUSHER_PLEX_TOKEN=" + token + "\nUSHER_ALLOW=shared\n"; out != want || strings.Contains(seen, token) {
+		if want := "USHER_OWNER=70010009\nUSHER_SERVERS=" + plextest.Attic + "\nUSHER_PLEX_TOKEN=" + token + "\nUSHER_ALLOW=shared\n"; out != want || strings.Contains(seen, token) || strings.Contains(seen, "Done.") || !strings.Contains(seen, "environment, and start it again") {
 			t.Errorf("%s\nseen: %s", out, seen)
 		}
 		p := start(t, append(env, strings.Fields(out)...))

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -27,6 +28,9 @@ type terminal struct {
 	fixed  desk.Fixed
 	fail   error
 	live   bool
+
+	addresses addresses
+	printed   bool
 }
 
 // run goes through usher setup, with the code approved by a person ("": by
@@ -48,7 +52,7 @@ func (m *terminal) run(t *testing.T, person, typed string) error {
 		}()
 	}
 	d := dialogue{in: bufio.NewReader(strings.NewReader(typed)), out: &m.out, live: m.live}
-	return d.setUp(ctx, kept{fixed: m.fixed, client: client, store: func(_ context.Context, _ plex.Token, s desk.Setup) error {
+	return d.setUp(ctx, kept{addresses: m.addresses, printed: m.printed, fixed: m.fixed, client: client, store: func(_ context.Context, _ plex.Token, s desk.Setup) error {
 		if m.fail == nil {
 			m.stored = append(m.stored, s)
 		}
@@ -130,6 +134,71 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("%+v", m.stored)
 		}
 	})
+}
+
+// TestTerminalGivesTheLines: those that the pages give, with the names of the address
+// that is chosen; and no answer undoes anything.
+func TestTerminalGivesTheLines(t *testing.T) {
+	site := func(address, domain string) desk.Site {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return desk.Site{URL: u, Domain: domain}
+	}
+	one, two, door := site("https://auth.home.example.org", "home.example.org"), site("https://login.example.net", "example.net"), site("https://example.edu/door", "")
+	recipes, err := desk.Recipes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const elsewhere = "files in deploy/; once it leads to Usher, https://auth.home.example.org/admin/recipes has the lines"
+	for name, c := range map[string]struct {
+		sites  []desk.Site
+		typed  string
+		proxy  string // by its id; "": no lines
+		house  desk.House
+		change func(*terminal)
+		says   string
+	}{
+		"by number":            {[]desk.Site{one}, "1\n", "traefik", desk.House{Site: one, Port: "4242"}, nil, "Done."},
+		"by id":                {[]desk.Site{one}, " NGINX \n", "nginx", desk.House{Site: one, Port: "4242"}, nil, "Done."},
+		"by name":              {[]desk.Site{one}, "nginx proxy manager\n", "npm", desk.House{Site: one, Port: "4242"}, nil, "Done."},
+		"the second try":       {[]desk.Site{one}, "0\n11\n-1\napache\ncaddy\n", "caddy", desk.House{Site: one, Port: "4242"}, nil, "Give a number from 1 to 10"},
+		"the first address":    {[]desk.Site{one, two}, "caddy\n\n", "caddy", desk.House{Site: one, Port: "4242"}, nil, "https://login.example.net"},
+		"another address":      {[]desk.Site{one, two}, "caddy\n3\n2\n", "caddy", desk.House{Site: two, Port: "4242"}, nil, "Give a number from 1 to 2"},
+		"another, by its host": {[]desk.Site{one, two}, "caddy\nlogin.example.net\n", "caddy", desk.House{Site: two, Port: "4242"}, nil, "Done."},
+		"no answer to which":   {[]desk.Site{one, two}, "caddy\n", "caddy", desk.House{Site: one, Port: "4242"}, nil, "Done."},
+		"below a path":         {[]desk.Site{door}, "caddy\n", "caddy", desk.House{Site: door, Port: "4242"}, nil, "Done."},
+		"on every host":        {nil, "caddy\n", "caddy", desk.House{Port: "4242"}, nil, "USHER_URL is not set"},
+		"none":                 {[]desk.Site{door, one}, "\n", "", desk.House{}, nil, elsewhere},
+		"none, without a desk": {[]desk.Site{door}, "\n", "", desk.House{}, nil, "files in deploy/.\n"},
+		"no answer":            {[]desk.Site{one}, "", "", desk.House{}, nil, elsewhere},
+		"into a file":          {[]desk.Site{one}, "caddy\n", "", desk.House{}, func(m *terminal) { m.live = false }, "Done. Now tell your proxy: README.md"},
+		"printed":              {[]desk.Site{one}, "caddy\n", "", desk.House{}, func(m *terminal) { m.printed = true }, "put these lines into Usher's environment, and start it again. Then tell your proxy: README.md"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, m *terminal) {
+				m.live, m.addresses = true, addresses{c.sites, "4242"}
+				if c.change != nil {
+					c.change(m)
+				}
+				if err := m.run(t, "robin", "1\n3\n"+c.typed); err != nil || len(m.stored) != 1 {
+					t.Fatalf("%v, stored %+v", err, m.stored)
+				}
+				_, said, _ := strings.Cut(m.out.String(), "5  anyone")
+				if !strings.Contains(said, c.says) || strings.Contains(said, "Done.") == m.printed || strings.Contains(said, "==> ") != (c.proxy != "") || strings.Contains(said, "Which one is it?") != (m.live && !m.printed) {
+					t.Errorf("%s", said)
+				}
+				for _, r := range recipes {
+					for _, f := range r.Lines(c.house) {
+						if r.ID == c.proxy && !strings.Contains(said, "\n==> "+f.Name+" <==\n\n"+strings.TrimRight(f.Text, "\n")+"\n") {
+							t.Errorf("%s is not there whole:\n%s", f.Name, said)
+						}
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestTerminalNamesEverybody, but of very many the first.

@@ -498,7 +498,7 @@ func TestSetUpWhileNoneServesIsInTheHistory(t *testing.T) {
 	if err := set.generate(slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	store, err := set.storer(false)
+	store, _, err := set.storer(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

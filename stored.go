@@ -81,16 +81,23 @@ func (s settings) fixed() desk.Fixed {
 	return desk.Fixed{Servers: s.servers, Owner: s.owner, Token: s.token != "", Allow: s.allow}
 }
 
+// addresses are where this Usher is, for the lines for a proxy.
+func (s settings) addresses() addresses {
+	a := addresses{port: listenPort(s.listen)}
+	for _, site := range s.sites {
+		a.sites = append(a.sites, desk.Site{URL: site.URL(), Domain: site.CookieDomain()})
+	}
+	return a
+}
+
 // newDesk makes the pages that set up.
 func (a *app) newDesk() (err error) {
+	where := a.env.addresses()
 	config := desk.Config{
-		Port: listenPort(a.env.listen), Fixed: a.env.fixed(), Plex: a.client, PlexAuth: a.env.plexAuth, Keys: a.keys, Pages: a.pages, Log: a.log,
+		Sites: where.sites, Port: where.port, Fixed: a.env.fixed(), Plex: a.client, PlexAuth: a.env.plexAuth, Keys: a.keys, Pages: a.pages, Log: a.log,
 		Person: auth.Person, InForce: a.inForce, Stored: a.known, Apply: a.apply, Renewed: a.renewed,
 		Audit: func(e session.Event) { a.current().server.Audit(e) },
 		Live:  func(id string) bool { _, ok := a.store.Live(id); return ok },
-	}
-	for _, site := range a.env.sites {
-		config.Sites = append(config.Sites, desk.Site{URL: site.URL(), Domain: site.CookieDomain()})
 	}
 	a.desk, err = desk.New(config)
 	return err

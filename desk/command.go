@@ -23,6 +23,10 @@ type Command struct {
 type Reply struct {
 	Stored Setup `json:"stored"` // without the token
 	Token  bool  `json:"token"`  // one is stored
+
+	// Sites and Port are those of this Usher, for [Recipe.Lines].
+	Sites []Site `json:"sites"`
+	Port  string `json:"port"`
 }
 
 // Command carries out a command, given by its JSON. Its errors are sentences
@@ -40,7 +44,7 @@ func (d *Desk) Command(ctx context.Context, text []byte) (any, error) {
 		}
 	}
 	s := d.cfg.Stored()
-	return Reply{Stored: s, Token: s.Token != ""}, nil
+	return Reply{Stored: s, Token: s.Token != "", Sites: d.cfg.Sites, Port: d.cfg.Port}, nil
 }
 
 // command sets up after asking plex.tv itself what the token may.

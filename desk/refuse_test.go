@@ -420,8 +420,13 @@ func TestCommands(t *testing.T) {
 	if err != nil || !reply.Token || len(reply.Stored.Servers) != 1 {
 		t.Errorf("%+v, %v", reply, err)
 	}
-	if text, err := json.Marshal(reply); err != nil || strings.Contains(string(text), robin) {
+	text, err := json.Marshal(reply)
+	if err != nil || strings.Contains(string(text), robin) {
 		t.Errorf("the token is in the answer, or %v", err)
+	}
+	var read desk.Reply
+	if err := json.Unmarshal(text, &read); err != nil || read.Port != "4181" || len(read.Sites) != 1 || read.Sites[0].URL.String() != base || read.Sites[0].Domain != "example.com" {
+		t.Errorf("where this Usher is: %s, %v", text, err)
 	}
 	if s := w.setup(); s.Owner != robinID || s.Allow != "home" || string(s.Token) != robin {
 		t.Errorf("%+v", s)
