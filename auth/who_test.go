@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -300,6 +301,45 @@ func TestTriesAtAMembersPIN(t *testing.T) {
 		for range 8 { // who knows the PIN may use it as often as they like
 			b = w.signedIn("robin")
 			want(b.choose("Teen", teenPIN), 303)
+		}
+	})
+}
+
+// Whoever goes on trying is let try once an hour, until somebody knows the PIN: ten thousand take longer than a year.
+func TestGoingOnTryingAMembersPIN(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil).withTeen()
+		b := w.signedIn("robin")
+		tried := func(during, every time.Duration) int {
+			t.Helper()
+			before := w.plex.Requests(plextest.HomeSwitch)
+			for stop := time.Now().Add(during); time.Now().Before(stop); time.Sleep(every) {
+				res := b.choose("Teen", fmt.Sprint(1000+time.Now().Minute()))
+				after := res.Header.Get("Retry-After")
+				if limited := res.StatusCode == 429; setsSession(res) || !limited && res.StatusCode != 403 || limited != (after != "") {
+					t.Errorf("%s, again after %s", res.Status, after)
+				}
+			}
+			return w.plex.Requests(plextest.HomeSwitch) - before
+		}
+		if n := tried(76*time.Minute, time.Minute); n != 20 { // five, and one in five minutes
+			t.Errorf("%d tries", n)
+		}
+		if n := tried(24*time.Hour+time.Minute, 20*time.Minute); n != 24 {
+			t.Errorf("%d tries in the day after, want one an hour", n)
+		}
+		res := b.choose("Teen", teenPIN)
+		if after, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode != 429 || err != nil || after > 3601 || !strings.Contains(text(res), "minutes") {
+			t.Errorf("%s, again after %d", res.Status, after)
+		}
+		time.Sleep(time.Hour)
+		if res := b.choose("Teen", teenPIN); res.StatusCode != http.StatusSeeOther {
+			t.Errorf("an hour later: %s", res.Status)
+		}
+		b = w.signedIn("robin")
+		if n := tried(76*time.Minute, time.Minute) + tried(3*time.Hour+time.Minute, 20*time.Minute); n != 20+3 {
+			t.Errorf("%d tries after the right PIN, want as many as from the start", n)
 		}
 	})
 }
