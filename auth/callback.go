@@ -91,7 +91,7 @@ func (s *Server) expired(w http.ResponseWriter, r *http.Request, site Site, back
 		return
 	}
 	page := templates.Expired{Again: site.loginPage(back), Action: site.base() + "/login", Return: back.String(), Keep: s.cfg.Lifetime,
-		FormAction: []string{originOf(s.cfg.PlexAuth)}}
+		FormAction: []string{originOf(s.cfg.PlexAuth)}, Cookie: s.testCookie(w, r, site)}
 	if s.cfg.BrowserPIN {
 		page.PINs = s.cfg.Plex.PINURL()
 	}

@@ -8,8 +8,10 @@ import (
 )
 
 // framed reports whether a browser means to show what it asks for within
-// another page, such as a dashboard. One that is too old to say so shows its own
-// error there, for none of our pages may be framed but [templates.Framed].
+// another page, such as a dashboard. Browsers say so over https and to their own
+// machine, not over plain http, and old ones never. Where it is not said the frame
+// stays empty, or has the browser's own error, for none of our pages may be framed
+// but [templates.Framed].
 func framed(h http.Header) bool {
 	switch h.Get("Sec-Fetch-Dest") {
 	case "iframe", "frame", "embed", "object":

@@ -92,6 +92,7 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, site Site, bac
 		page.Address = from.String()
 	}
 	if p.Code == "" {
+		page.Cookie = s.testCookie(w, r, site)
 		s.write(w, r, http.StatusGone, page)
 		return
 	}

@@ -79,6 +79,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, site Site) {
 	if _, begun := s.pendingOf(r, site); begun {
 		page.Unfinished = site.callbackPage(back)
 	}
+	page.Cookie = s.testCookie(w, r, site)
 	s.write(w, r, http.StatusOK, page)
 }
 
@@ -154,14 +155,20 @@ func (s *Server) signInURL(site Site, p pendingSignIn, back Return) string {
 }
 
 // startForm reads the form that begins a sign-in, and where that leads. Where
-// it reports false it has answered.
+// it reports false it has answered: without cookies nobody comes back from Plex
+// signed in, so nobody is sent there.
 func (s *Server) startForm(w http.ResponseWriter, r *http.Request, site Site) (Return, bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		s.problem(w, r, http.StatusBadRequest, templates.NoForm)
 		return Return{}, false
 	}
-	return s.canBegin(w, r, site)
+	back, ok := s.canBegin(w, r, site)
+	if ok && s.failsTest(r) {
+		s.lost(w, r, http.StatusBadRequest, site, back, templates.NoCookies)
+		return Return{}, false
+	}
+	return back, ok
 }
 
 // canBegin reports whether a sign-in can come to anything, and where it leads.

@@ -50,6 +50,29 @@ func (s *Server) setWay(w http.ResponseWriter, last way) {
 	http.SetCookie(w, &http.Cookie{Name: s.wayName(), Value: s.seal(s.ways, last), Path: "/", Secure: !s.cfg.Insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
+// testCookie gives a browser that sent none of our cookies one, with a page that
+// begins a sign-in, and reports whether that page's form may say so: what it posts
+// comes with a cookie then, or the browser keeps none. That does not follow of a
+// page on another host than it posts to, nor over http where browsers drop the
+// cookie; those are as they were.
+func (s *Server) testCookie(w http.ResponseWriter, r *http.Request, site Site) bool {
+	here, ok := parseHost(r.Host)
+	if !ok || here.name != site.host.name || s.losesCookies(s.pageScheme(r), here.name) {
+		return false
+	}
+	if _, kept := s.wayOf(r); !kept {
+		s.setWay(w, way{})
+	}
+	return true
+}
+
+// failsTest reports whether a form was posted whose page had a cookie set, and
+// no cookie came with it.
+func (s *Server) failsTest(r *http.Request) bool {
+	_, kept := s.wayOf(r)
+	return !kept && r.PostForm.Get("cookie") == "asked"
+}
+
 // forgetWay leaves no more of it than that cookies are kept.
 func (s *Server) forgetWay(w http.ResponseWriter, r *http.Request) {
 	if _, kept := s.wayOf(r); kept {

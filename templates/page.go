@@ -37,7 +37,7 @@ type Person struct {
 }
 
 // SignIn offers to sign in with Plex. The form is a POST to Action with the fields rd and keep:
-// keep=0 always, and keep=1 behind it where the box is ticked.
+// keep=0 always, and keep=1 behind it where the box is ticked. cookie=asked is there where Cookie is.
 type SignIn struct {
 	Action, Return string
 	Host           string        // the app that was asked for; may be empty
@@ -52,6 +52,7 @@ type SignIn struct {
 	PINs string
 	// Device takes the same form and leads to a [Link]; "" does not offer that.
 	Device string
+	Cookie bool // one is set with the page, and has to come back with the form
 }
 
 // Waiting is shown while Plex has not confirmed the sign-in. It reloads itself without the script, so it has to be
@@ -68,7 +69,7 @@ type Waiting struct {
 
 // Link shows the code that signs this browser in from another device. It reloads itself without the script, so it has
 // to be the answer to a GET. A code that has run out, which is an empty one, is shown with a form for a new one: a POST
-// to Action with the fields rd and keep.
+// to Action with the fields rd, keep and cookie.
 type Link struct {
 	Code            string
 	At              string        // where it is filled in already; the QR code leads there
@@ -81,6 +82,7 @@ type Link struct {
 	Browser, System string        // and with what; may be empty
 	Action, Return  string
 	Keep            bool
+	Cookie          bool // as in [SignIn]
 }
 
 // Expired says that the sign-in took too long, was used, or began in another browser. The form is that of [SignIn]; without Action,
@@ -91,6 +93,7 @@ type Expired struct {
 	Keep           time.Duration
 	FormAction     []string
 	PINs           string // as in [SignIn]
+	Cookie         bool   // as in [SignIn]
 }
 
 // Loss is which cookie got lost, and where.

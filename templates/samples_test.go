@@ -48,8 +48,8 @@ func samples() []sample {
 		{ID: "B", Name: "A script", Made: signedIn, Ends: signedIn.AddDate(0, 0, 30)},
 	}
 	all := []sample{
-		{"sign-in", 200, templates.SignIn{Action: pages + "/login", Return: app, Host: host, Keep: 720 * time.Hour, FormAction: form, Device: pages + "/login/device"}},
-		{"sign-in-asks", 200, templates.SignIn{Action: pages + "/login", Return: app, Host: host, Keep: 720 * time.Hour, FormAction: form, Device: pages + "/login/device", PINs: pins}},
+		{"sign-in", 200, templates.SignIn{Action: pages + "/login", Return: app, Host: host, Keep: 720 * time.Hour, FormAction: form, Device: pages + "/login/device", Cookie: true}},
+		{"sign-in-asks", 200, templates.SignIn{Action: pages + "/login", Return: app, Host: host, Keep: 720 * time.Hour, FormAction: form, Device: pages + "/login/device", PINs: pins, Cookie: true}},
 		{"sign-in-bare", 200, templates.SignIn{Action: pages + "/login", FormAction: form}},
 		{"sign-in-switch", 200, templates.SignIn{Action: pages + "/login", Return: app, Host: host, Keep: 24 * time.Hour, FormAction: form, SignedInAs: "mallory", Plex: "https://app.plex.tv"}},
 		{"sign-in-hours", 200, templates.SignIn{Action: pages + "/login", Return: app, Host: host, Keep: 36 * time.Hour, FormAction: form, Dropped: true, Unfinished: pages + "/login/callback"}},
@@ -57,11 +57,11 @@ func samples() []sample {
 		{"link", 200, templates.Link{Code: "K4T9", At: "https://plex.tv/link/?pin=K4T9", Left: 899 * time.Second, Poll: pages + "/login/poll", Here: pages + "/login/device?rd=" + app, Back: pages + "/login",
 			Host: host, Address: "203.0.113.9", Browser: "Samsung Internet", System: "TV", Action: pages + "/login/device", Return: app}},
 		{"link-bare", 200, templates.Link{Code: "0OI1", At: "http://127.0.0.1:34567/link/?pin=0OI1", Left: 59 * time.Second, Poll: pages + "/login/poll", Browser: "Firefox", System: "Linux"}},
-		{"link-over", 410, templates.Link{Host: host, Back: pages + "/login", Action: pages + "/login/device", Return: app, Keep: true}},
-		{"expired", 410, templates.Expired{Again: pages + "/login", Action: pages + "/login", Return: app, Keep: 720 * time.Hour, FormAction: form}},
-		{"expired-asks", 410, templates.Expired{Action: pages + "/login", Return: app, Keep: 720 * time.Hour, FormAction: form, PINs: pins}},
+		{"link-over", 410, templates.Link{Host: host, Back: pages + "/login", Action: pages + "/login/device", Return: app, Keep: true, Cookie: true}},
+		{"expired", 410, templates.Expired{Again: pages + "/login", Action: pages + "/login", Return: app, Keep: 720 * time.Hour, FormAction: form, Cookie: true}},
+		{"expired-asks", 410, templates.Expired{Action: pages + "/login", Return: app, Keep: 720 * time.Hour, FormAction: form, PINs: pins, Cookie: true}},
 		{"expired-link", 410, templates.Expired{Again: pages + "/login"}},
-		{"no-cookies", 410, templates.CookieLost{What: templates.NoCookies, Host: host, Pages: "auth.example.com", Domain: "example.com", Again: pages + "/login"}},
+		{"no-cookies", 400, templates.CookieLost{What: templates.NoCookies, Host: host, Pages: "auth.example.com", Domain: "example.com", Again: pages + "/login"}},
 		{"session-not-kept", 400, templates.CookieLost{What: templates.SessionNotKept, Host: host, Pages: "auth.example.com", Domain: "example.com", Again: pages + "/login"}},
 		{"session-not-arriving", 400, templates.CookieLost{What: templates.SessionNotArriving, Host: host, Pages: "auth.example.com", Again: pages + "/login"}},
 		{"framed", 200, templates.Framed{Top: pages + "/login", Host: host, Frames: []string{"https://example.com:*", "https://*.example.com:*"}}},
@@ -175,13 +175,13 @@ func hostile(v string) []sample {
 	device := templates.Device{ID: v, Name: v, System: v, Address: v, End: post, Since: time.Unix(0, 0), LastSeen: time.Unix(0, 0), This: true}
 	key := templates.Key{ID: v, Name: v, Hosts: []string{v}, Made: time.Unix(0, 0), LastUsed: time.Unix(0, 0), Address: v}
 	return append(append(hostileSetup(v), hostileOffice(v)...), []sample{
-		{"sign-in", 200, templates.SignIn{Action: post, Return: v, Host: v, Keep: 720 * time.Hour, SignedInAs: v, PINs: v, Device: v, Plex: v, Dropped: true, Unfinished: v}},
+		{"sign-in", 200, templates.SignIn{Action: post, Return: v, Host: v, Keep: 720 * time.Hour, SignedInAs: v, PINs: v, Device: v, Plex: v, Dropped: true, Unfinished: v, Cookie: true}},
 		{"waiting", 200, templates.Waiting{Poll: post, Again: v, Continue: v, Host: v, Left: time.Hour}},
 		{"link", 200, templates.Link{Code: v, At: v, Poll: post, Here: v, Back: v, Host: v, Address: v, Browser: v, System: v}},
 		{"link-to", 200, templates.Link{Code: "K4T9", At: "https://plex.tv/" + url.QueryEscape(v) + "?pin=" + v, Poll: post, Host: v}},
-		{"link-over", 410, templates.Link{Back: v, Host: v, Action: post, Return: v}},
+		{"link-over", 410, templates.Link{Back: v, Host: v, Action: post, Return: v, Cookie: true}},
 		{"expired", 410, templates.Expired{Again: v}},
-		{"expired-form", 410, templates.Expired{Action: post, Return: v, Keep: -1, PINs: v}},
+		{"expired-form", 410, templates.Expired{Action: post, Return: v, Keep: -1, PINs: v, Cookie: true}},
 		{"cookie-lost", 400, templates.CookieLost{What: templates.Loss(v), Host: v, Pages: v, Domain: v, Again: v}},
 		{"session-not-kept", 400, templates.CookieLost{What: templates.SessionNotKept, Host: v, Pages: v, Again: v}},
 		{"session-not-arriving", 400, templates.CookieLost{What: templates.SessionNotArriving, Host: v, Pages: v, Domain: v, Again: v}},

@@ -29,6 +29,10 @@
     fill(pin);
     form.submit();
   }
+  // Ours is not shown to scripts, and navigator.cookieEnabled is true in a Chrome that keeps none. It gives no storage then.
+  function keepsCookies() {
+    try { return window.localStorage !== false && navigator.cookieEnabled !== false; } catch (e) { return false; }
+  }
   function ask() {
     var r = request = new XMLHttpRequest();
     // No header of our own: for one, the browser would have to ask leave first, and plex.tv has refused that at times.
@@ -45,6 +49,7 @@
   }
 
   button.addEventListener("click", function (e) {
+    if (!keepsCookies()) return; // the server says so: a PIN would be for nothing
     if (asked && !request) return; // sent already: the server knows what to do with the same again
     e.preventDefault();
     if (asked) return;
