@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"usher/auth"
+	"usher/plex"
 )
 
 func readme(t *testing.T) string {
@@ -18,6 +21,30 @@ func readme(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestReadmeListsEveryMetric: each once in the table, and none that does not exist.
+func TestReadmeListsEveryMetric(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	metrics := auth.NewMetrics(registry)
+	metrics.WatchView(func() plex.ViewState { return plex.ViewState{} })
+	all := make(chan *prometheus.Desc, 100)
+	registry.Describe(all)
+	close(all)
+	var want []string
+	for d := range all {
+		want = append(want, regexp.MustCompile("usher_[a-z_]+").FindString(d.String()))
+	}
+	var listed []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(usher_[a-z_]+)` \\|").FindAllStringSubmatch(readme(t), -1) {
+		listed = append(listed, row[1])
+	}
+	slices.Sort(want)
+	slices.Sort(listed)
+	if len(want) == 0 || !slices.Equal(want, listed) {
+		t.Errorf("the README lists\n%s, there are\n%s", listed, want)
+	}
 }
 
 // TestReadmeListsEveryVariable: each once in the table, with the default that
