@@ -41,7 +41,7 @@ func inNginx(asks, server, answers string) (map[kind]line, map[kind]map[string]l
 
 func nginxRecipe() recipe {
 	const example = "deploy/nginx/example.conf"
-	lines, headers := inNginx("deploy/nginx/usher-location.conf", "deploy/nginx/usher-server.conf", "deploy/nginx/usher-answers.conf")
+	lines, headers := inNginx("deploy/nginx/usher-server.conf", "deploy/nginx/usher-server.conf", "deploy/nginx/usher-answers.conf")
 	headers[forwarded] = map[string]line{
 		"X-Forwarded-For":   {example, "proxy_set_header X-Forwarded-For $remote_addr;"},
 		"X-Forwarded-Host":  {example, "proxy_set_header X-Forwarded-Host $http_host;"},

@@ -28,7 +28,7 @@ type weaker struct {
 // weaknesses are the lines that protect, by proxy. A proxy joins with a row here and one in echoes.
 func weaknesses() map[string][]weaker {
 	return map[string][]weaker{
-		"nginx": append(inNginx("usher-location.conf", "usher-server.conf", "usher-answers.conf", "$remote_addr"),
+		"nginx": append(inNginx("usher-server.conf", "usher-server.conf", "usher-answers.conf", "$remote_addr"),
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-For $remote_addr;", ""}, "forwarded X-Forwarded-For", ""},
 			weaker{edit{"usher-answers.conf", `if ($usher_server = "") { return 500; }`, ""}, "", inPart},
 			weaker{edit{"example.conf", "proxy_set_header X-Forwarded-Host $http_host;", ""}, "forwarded X-Forwarded-Host", ""},

@@ -134,3 +134,26 @@ func (h *house) lacks(t *testing.T, part forgotten, guests map[string]*browser) 
 		}
 	}
 }
+
+// TestNginxLocationWithoutTheInclude: a location that lacks our lines lets no stranger in.
+func TestNginxLocationWithoutTheInclude(t *testing.T) {
+	watchSources(t)
+	t.Parallel()
+	p := proxies()[0]
+	p.change = func(file, text string) string {
+		return strings.ReplaceAll(text, "    include usher/usher-server.conf;\n", "    include usher/usher-server.conf;\n    location /api { proxy_pass http://127.0.0.1:8080; }\n")
+	}
+	h := newHouse(t, p, p.site)
+	for name, want := range map[string]int{"nobody": http.StatusUnauthorized, "mallory": http.StatusForbidden} {
+		b := h.browser(t)
+		if name != "nobody" {
+			b = h.signedIn(t, name)
+		}
+		for _, as := range []http.Header{asPage, asScript} {
+			if got := b.get(h.url("app", "/api/"+name), as, appsKey, http.Header{"Remote-User": {"robin"}}); got.StatusCode != want {
+				t.Errorf("%s: got %s, want %d", name, got.Status, want)
+			}
+		}
+		notReached(t, h, "/api/"+name)
+	}
+}
