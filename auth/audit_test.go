@@ -410,3 +410,20 @@ func TestNoAuditOfWhatSucceedsByItself(t *testing.T) {
 		t.Errorf("%d lines:\n%s", n, w.log.String())
 	}
 }
+
+// A page that asks in the background is refused many times, and its person asks about the one refusal that they see.
+func TestTheRefusalThatSomebodySeesIsInTheHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	mallory := w.signedIn("mallory")
+	key := w.keyOf(70010007, "other.example.com")
+	for range 100 {
+		mallory.check("traefik", page, http.Header{"Accept": {"application/json"}})
+		w.browser().check("traefik", page, program("X-Usher-Key", key))
+	}
+	shown := text(mallory.check("traefik", page, nil))
+	all, err := w.store.Events(session.EventFilter{Kind: session.EventAccess})
+	if err != nil || len(all) != 11 || !strings.Contains(shown, all[0].RequestID) {
+		t.Errorf("%d refusals are kept, %v; the last is not that of the page:\n%s", len(all), err, shown)
+	}
+}

@@ -114,7 +114,9 @@ func (s *Server) answeredKey(w http.ResponseWriter, r *http.Request, f *family, 
 func (s *Server) otherHost(w http.ResponseWriter, r *http.Request, f *family, a asked, refused *keyRefusal) {
 	s.count(f.name, "refused")
 	id, key := newRequestID(), refused.key
-	s.audit(r, a.host, refusedAccess(refused.who, keyOtherHost, id))
+	event := refusedAccess(refused.who, keyOtherHost, id)
+	event.Program = true
+	s.audit(r, a.host, event)
 	e := newExplanation(a, s.cfg.Proxies.client(r))
 	e.say("person", e.person(refused.who, nil))
 	s.refusals.add(id, e.end("refused", keyOtherHost, fmt.Sprintf("they gave their key %q, which is for %s and not for this host", key.Name, strings.Join(key.Hosts, ", "))))

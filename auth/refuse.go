@@ -44,7 +44,9 @@ func (s *Server) refusedAt(site Site, back Return, why refusal) string {
 // refuse answers a check of somebody who is signed in and may not pass.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *family, site Site, a asked, why refusal, who *plex.Answer) {
 	s.cfg.Directory.Doubt(who.Account.ID)
-	s.audit(r, a.host, refusedAccess(who, reasonWord(why.verdict.Reason), why.Request))
+	e := refusedAccess(who, reasonWord(why.verdict.Reason), why.Request)
+	e.Program = !a.isPage(r.Header)
+	s.audit(r, a.host, e)
 	back := site.comeBack(a)
 	again := s.refusedAt(site, back, why)
 	switch {

@@ -72,7 +72,7 @@ func (e *storedEvent) event() Event {
 	for i, text := range e.texts {
 		texts[i] = string(text)
 	}
-	return Event{e.id, e.at, texts[0], texts[1], e.account, texts[2], texts[3], e.address, texts[5], texts[6]}
+	return Event{ID: e.id, At: e.at, Kind: texts[0], Result: texts[1], Account: e.account, User: texts[2], App: texts[3], Address: e.address, Reason: texts[5], RequestID: texts[6]}
 }
 
 // countKey is a day, a kind and a result. There are few: kinds and results are not

@@ -50,6 +50,7 @@ const (
 	eventDelay    = 3 * time.Second // from an event of a known person to the disk; a stranger's waits for flushEvery
 	maxPending    = 1000            // not on disk yet; beyond it they are only counted
 	perSource     = 40              // kept in a day of one person's, or of all strangers', for each kind
+	perProgram    = 10              // of those that no person saw
 	maxSources    = 10_000          // told apart in a day
 	maxEventPage  = 500             // of one answer
 	maxEventText  = 256             // bytes
@@ -69,6 +70,7 @@ type Event struct {
 	Address   netip.Addr // where it came from; the zero value: unknown
 	Reason    string
 	RequestID string // of a refusal
+	Program   bool   // it answered a program, and nobody saw it: fewer of these are kept; not stored
 }
 
 // EventFilter chooses events; what is zero is not looked at.
@@ -98,12 +100,14 @@ type history struct {
 }
 
 // eventSource is what has a share of the history of its own, so that nobody can push
-// out what others did. A person can cause six kinds of events at will, and strangers
-// four: three people and all strangers, who use up every share each day, fill
-// (3*6+4)*40*90 = 79,200 rows in 90 days, and leave the others 231 a day.
+// out what others did, nor a page that asks in the background the one refusal that its
+// person asks about. A person can cause six kinds of events at will, and refusals of
+// programs, and strangers four: three people and all strangers, who use up every share
+// each day, fill (3*(6*40+10)+4*40)*90 = 81,900 rows in 90 days, and leave the others 201 a day.
 type eventSource struct {
 	account int64
 	kind    string
+	program bool
 }
 
 func newHistory() history {
@@ -141,12 +145,15 @@ func (h *history) share(e Event) bool {
 		h.day = day
 		clear(h.sources)
 	}
-	from := eventSource{e.Account, e.Kind}
+	from, most := eventSource{e.Account, e.Kind, e.Program}, perSource
+	if e.Program {
+		most = perProgram
+	}
 	if _, known := h.sources[from]; !known && len(h.sources) >= maxSources {
 		from = eventSource{}
 	}
 	h.sources[from]++
-	return h.sources[from] <= perSource
+	return h.sources[from] <= most
 }
 
 // flushEvents writes what is not on disk yet, and forgets the oldest beyond 100,000.

@@ -178,6 +178,27 @@ func TestNobodyPushesOutWhatOthersDid(t *testing.T) {
 	})
 }
 
+// A page that asks in the background again and again does not use up what its person
+// sees, and asks about.
+func TestProgramsLeaveRoomForPages(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	program := refusal
+	program.Program = true
+	for range 1000 {
+		store.AddEvent(program)
+	}
+	if n := len(events(t, store, session.EventFilter{})); n != 10 {
+		t.Errorf("%d refusals of a program are kept", n)
+	}
+	seen := refusal
+	seen.RequestID = "SEEN-IT"
+	store.AddEvent(seen)
+	if got := events(t, store, session.EventFilter{Limit: 1}); !cmp.Equal(got, []session.Event{seen}, sameEvent) {
+		t.Errorf("the latest is %+v", got)
+	}
+}
+
 // As docs/audit.md promises: three people and all strangers who do all they can each
 // day push out nothing of the others for 90 days.
 func TestNobodyPushesOutWhatOthersDidInMonths(t *testing.T) {
@@ -198,9 +219,12 @@ func TestNobodyPushesOutWhatOthersDidInMonths(t *testing.T) {
 					store.AddEvent(session.Event{Kind: kind, Result: "ok", Account: account})
 				}
 			}
+			for range 11 {
+				store.AddEvent(session.Event{Kind: session.EventAccess, Result: "refused", Account: account, Program: account != 0})
+			}
 		}
 		for range 89 { // days
-			rows(t, store, of(refusal, 230)...)
+			rows(t, store, of(refusal, 200)...)
 			for range 2 {
 				for account := int64(1); account <= 3; account++ {
 					abuse(account, byPeople)
